@@ -1,0 +1,1 @@
+"""Inference engines, one file each. Importing one is light; the engine itself is imported in ``open``."""

@@ -1,0 +1,80 @@
+"""What a process runs on: the machine, the interpreter, and the model's architecture, as facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessIdentity:
+    """Who wrote a file and on which clock. Equal ``boot_id`` and ``time_namespace``: stamps compare with offset 0."""
+
+    protocol_version: int
+    pid: int
+    pid_namespace: int | None
+    boot_id: str
+    time_namespace: int | None
+    python_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One accelerator as its driver describes it. ``None`` where the driver does not say."""
+
+    uuid: str
+    name: str
+    memory_bytes: int | None = None
+    driver_version: str | None = None
+    compute_capability: str | None = None
+    power_limit_w: float | None = None
+    persistence_mode: bool | None = None
+    ecc: bool | None = None
+    mig: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The host of a trial."""
+
+    os: str
+    kernel: str
+    architecture: str
+    cpu_model: str
+    logical_cpus: int
+    visible_cpus: int
+    memory_bytes: int
+    cpu_governor: str | None
+    power_source: str | None
+    gpus: tuple[Gpu, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """The Python that a worker runs in, with the versions of the packages that decide what it does."""
+
+    python_version: str
+    implementation: str
+    packages: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """A decoder's shape, as far as counting its arithmetic needs it.
+
+    ``parameters`` counts every weight once (tied embeddings once); ``embedding_parameters`` those of the input embedding;
+    ``active_parameters`` those that one token passes through (all, unless experts are routed).
+    """
+
+    family: str
+    layers: int
+    hidden_size: int
+    attention_heads: int
+    key_value_heads: int
+    head_dim: int
+    vocabulary: int
+    context_limit: int
+    parameters: int
+    active_parameters: int
+    embedding_parameters: int
+    tied_embeddings: bool

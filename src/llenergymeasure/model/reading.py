@@ -1,0 +1,131 @@
+"""Channels and readings: what an energy source can read and what was read."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Literal
+
+Domain = Literal["gpu", "module", "package", "dram", "node", "wall"]
+
+# ``counter``: cumulative joules. ``power_*``: watts. ``model``: cumulative CPU seconds of the process tree, from which a
+# power model makes an interval of joules. The others are not energy and serve validity and plots.
+ChannelKind = Literal[
+    "counter",
+    "power_instant",
+    "power_mean",
+    "model",
+    "temperature",
+    "sm_clock",
+    "utilisation",
+    "memory",
+    "throttle_time",
+]
+
+ENERGY_KINDS: frozenset[str] = frozenset({"counter", "power_instant", "power_mean", "model"})
+
+
+class Status(IntEnum):
+    """How one read went. Only ``OK`` readings have a value; the others hold NaN and say why."""
+
+    OK = 0
+    FAILED = 1
+    NOT_SUPPORTED = 2
+    DEVICE_LOST = 3
+
+
+@dataclass(frozen=True, slots=True)
+class CpuPowerModel:
+    """Bounds of P = P_max·(s + (1 − s)·u^γ) for the CPUs this process may use, u their utilisation by the process tree.
+
+    ``p_max_w``, ``idle_share`` (s) and ``gamma`` (γ) are (low, high); ``basis`` says where P_max comes from.
+    """
+
+    logical_cpus: int
+    p_max_w: tuple[float, float]
+    idle_share: tuple[float, float]
+    gamma: tuple[float, float]
+    basis: str
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One readable quantity of one device.
+
+    ``device`` is a stable id (a GPU's UUID, ``cpu``); ``update_period_s``, ``averaging_s`` and ``lag_s`` describe the sensor and
+    are ``None`` when not known; ``resolution`` is in ``unit``; ``stated_error`` is relative (0.05 = ±5 %); ``covers`` names the
+    domains included in this one, so that sums never count a joule twice.
+    """
+
+    id: int
+    source: str
+    domain: Domain
+    device: str
+    device_name: str
+    kind: ChannelKind
+    unit: str
+    rate_hz: float
+    resolution: float | None = None
+    update_period_s: float | None = None
+    averaging_s: float | None = None
+    lag_s: float | None = None
+    stated_error: float | None = None
+    covers: tuple[Domain, ...] = ()
+    cpu_power_model: CpuPowerModel | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One value: ``t_ns`` when the read returned, ``call_ns`` how long it took, ``value`` in the channel's unit."""
+
+    t_ns: int
+    call_ns: int
+    channel: int
+    value: float
+    status: Status = Status.OK
+
+
+@dataclass(frozen=True, slots=True)
+class SourceVerdict:
+    """Whether an energy source can be used here and why; printed by ``llem config`` and kept in every result."""
+
+    source: str
+    usable: bool
+    reason: str
+    chosen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Readings in columns, in the order in which they were taken."""
+
+    t_ns: array[int] = field(default_factory=lambda: array("q"))
+    call_ns: array[int] = field(default_factory=lambda: array("q"))
+    channel: array[int] = field(default_factory=lambda: array("q"))
+    value: array[float] = field(default_factory=lambda: array("d"))
+    status: array[int] = field(default_factory=lambda: array("q"))
+
+    @classmethod
+    def of(cls, readings: Iterable[Reading]) -> Readings:
+        columns = cls()
+        for reading in readings:
+            columns.append(reading)
+        return columns
+
+    def append(self, reading: Reading) -> None:
+        self.t_ns.append(reading.t_ns)
+        self.call_ns.append(reading.call_ns)
+        self.channel.append(reading.channel)
+        self.value.append(reading.value)
+        self.status.append(int(reading.status))
+
+    def __len__(self) -> int:
+        return len(self.t_ns)
+
+    def __iter__(self) -> Iterator[Reading]:
+        for t_ns, call_ns, channel, value, status in zip(
+            self.t_ns, self.call_ns, self.channel, self.value, self.status, strict=True
+        ):
+            yield Reading(t_ns, call_ns, channel, value, Status(status))

@@ -1,0 +1,51 @@
+"""The trace: all facts of a trial and no computed metric. What analysis reads, today or in a year."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from llenergymeasure.model.event import ClockTriple, MemoryFacts, SessionFacts, WarmupDone, WindowDone
+from llenergymeasure.model.inputs import InputsDescription
+from llenergymeasure.model.job import TrialJob
+from llenergymeasure.model.machine import Interpreter, Machine, ProcessIdentity
+from llenergymeasure.model.mark import Mark
+from llenergymeasure.model.reading import Channel, Readings, SourceVerdict
+from llenergymeasure.model.request import RequestRecord
+
+TRACE_VERSION = "2.0"
+
+
+@dataclass(frozen=True, slots=True)
+class TraceHead:
+    """``trace.json``: everything but the columns, which are Parquet files beside it.
+
+    ``started_at`` is the UTC time (ISO 8601) at which the driver began; ``warmup_batch_s`` the duration of each warm-up batch.
+    """
+
+    job: TrialJob
+    started_at: str
+    duration_s: float
+    worker: ProcessIdentity
+    meter: ProcessIdentity | None
+    machine: Machine
+    interpreter: Interpreter
+    inputs: InputsDescription
+    marks: tuple[Mark, ...]
+    session: SessionFacts
+    memory: MemoryFacts
+    warmup: WarmupDone
+    warmup_batch_s: tuple[float, ...]
+    window: WindowDone
+    channels: tuple[Channel, ...]
+    verdicts: tuple[SourceVerdict, ...]
+    clock: tuple[ClockTriple, ...]
+    version: str = TRACE_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """A whole trace: the head, the requests of the window in order of their sequence, the readings in order of time."""
+
+    head: TraceHead
+    requests: tuple[RequestRecord, ...]
+    readings: Readings

@@ -1,0 +1,1 @@
+"""The worker: one job in a fresh interpreter, beside the engine and nothing else."""
