@@ -92,3 +92,13 @@ def read_inputs(folder: Path) -> Inputs:
         prompts.append(tuple(flat[begin : begin + length]))
         begin += length
     return Inputs(description, tuple(prompts))
+
+
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    """``prompts.json``: what a prepare job turns into ids. The first n texts are the window's, the rest the warm-up's."""
+
+    texts: tuple[str, ...]
+    max_new_tokens: tuple[int | None, ...]
+    dataset: str
+    dataset_sha256: str

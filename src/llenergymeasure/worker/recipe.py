@@ -1,0 +1,189 @@
+"""A trial as the worker sees it: open, idle, warm up, measure, rest, close."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
+
+from llenergymeasure.backends.contract import Backend, Session
+from llenergymeasure.clock import Clock
+from llenergymeasure.model.event import EnvironmentFacts, EventLog, Progress, WarmupBatch, WarmupDone, WindowDone
+from llenergymeasure.model.inputs import Inputs
+from llenergymeasure.model.job import TrialJob
+from llenergymeasure.model.mark import Edge, Mark, Phase
+from llenergymeasure.model.request import Request
+from llenergymeasure.model.stamps import StampWriter
+from llenergymeasure.units import ns_to_s, s_to_ns
+from llenergymeasure.worker.identity import interpreter
+from llenergymeasure.worker.recorder import Recorder
+from llenergymeasure.worker.steady import steadiness
+
+
+WarmupSource = Literal["pool", "permuted"]
+
+
+class Trial:
+    """One trial's facts going out: marks, events and stamps, on one clock."""
+
+    def __init__(
+        self, job: TrialJob, inputs: Inputs, clock: Clock, log: EventLog, stamps: StampWriter, stop: Callable[[], bool]
+    ) -> None:
+        self.job = job
+        self.inputs = inputs
+        self.clock = clock
+        self.log = log
+        self.stop = stop
+        self._deadline_ns: int | None = None
+        self.recorder = Recorder(clock, stamps, self._stopping)
+        self._sequence = 0
+
+    def mark(self, phase: Phase, edge: Edge) -> int:
+        """Stamp one edge of a phase now."""
+        mark = Mark(phase, edge, self.clock.now_ns())
+        self.log.write(mark)
+        return mark.t_ns
+
+    def say(self, message: str, fraction: float | None = None) -> None:
+        """Tell a person who waits."""
+        self.log.write(Progress(message, fraction))
+
+    def rest(self, phase: Phase, seconds: float) -> None:
+        """A phase in which nothing is submitted. Skipped when it has no length."""
+        if seconds > 0:
+            self.mark(phase, "begin")
+            self.clock.sleep(seconds)
+            self.mark(phase, "end")
+
+    def limit(self, end_ns: int | None) -> None:
+        """Let no batch begin after ``end_ns``."""
+        self._deadline_ns = end_ns
+
+    def past_limit(self) -> bool:
+        return self._deadline_ns is not None and self.clock.now_ns() >= self._deadline_ns
+
+    def _stopping(self) -> bool:
+        return self.stop() or self.past_limit()
+
+    def requests(self, prompts: Sequence[tuple[int, tuple[int, ...]]]) -> tuple[Request, ...]:
+        """Number these (row, ids) prompts on as requests."""
+        requests = []
+        for row, ids in prompts:
+            own = self.inputs.description.max_new_tokens[row]
+            limit = self.job.decoder.max_new_tokens if own is None else own
+            requests.append(Request(self._sequence, row, ids, limit))
+            self._sequence += 1
+        return tuple(requests)
+
+
+def run_trial(trial: Trial, backend: Backend) -> None:
+    """The whole recipe. Errors leave as they are; the caller reports them."""
+    protocol = trial.job.protocol
+    trial.log.write(EnvironmentFacts(interpreter()))
+    session = load(trial, backend)
+    try:
+        trial.rest("idle_loaded", protocol.idle_loaded_seconds)
+        warm_up(trial, session)
+        measure(trial, session)
+        trial.rest("quiet", protocol.quiet_seconds)
+        trial.log.write(session.memory())
+    finally:
+        trial.mark("close", "begin")
+        session.close()
+    trial.mark("close", "end")
+
+
+def load(trial: Trial, backend: Backend) -> Session:
+    """Open the model: time and energy of it are kept apart from the window's."""
+    trial.mark("load", "begin")
+    trial.say(f"loading {trial.job.model.name}")
+    session = backend.open(trial.job)
+    session.synchronize()
+    trial.mark("load", "end")
+    trial.log.write(session.facts())
+    return session
+
+
+def warm_up(trial: Trial, session: Session) -> None:
+    """Batches of the measured shape over other prompts, until they are steady or the time is over."""
+    protocol = trial.job.protocol.warmup
+    if protocol.strategy == "none":
+        trial.log.write(WarmupDone(0, 0.0, None, None, "none"))
+        return
+    begin_ns = trial.mark("warmup", "begin")
+    trial.limit(None)
+    prompts, source = _warmup_prompts(trial, session.concurrency)
+    seconds_per_token: list[float] = []
+    cv, steady, batches = None, False, 0
+    while not trial.stop():
+        batch = trial.requests([next(prompts) for _ in range(min(trial.job.n, session.concurrency))])
+        trial.recorder.begin(batch)
+        batch_begin_ns = trial.clock.now_ns()
+        session.run(batch, trial.recorder)
+        session.synchronize()
+        seconds = ns_to_s(trial.clock.now_ns() - batch_begin_ns)
+        tokens = trial.recorder.output_tokens
+        seconds_per_token.append(seconds / max(tokens, 1))
+        judged = steadiness(seconds_per_token, protocol.cv_target)
+        cv, steady, batches = judged.cv, judged.steady, batches + 1
+        trial.log.write(WarmupBatch(batches, seconds, tokens, cv, steady))
+        enough = batches >= protocol.n_warmup and (steady or protocol.strategy == "fixed")
+        if enough or ns_to_s(trial.clock.now_ns() - begin_ns) >= protocol.max_seconds:
+            break
+    end_ns = trial.mark("warmup", "end")
+    judged_steady = steady if cv is not None else None
+    trial.log.write(WarmupDone(batches, ns_to_s(end_ns - begin_ns), judged_steady, cv, source))
+
+
+def measure(trial: Trial, session: Session) -> None:
+    """The window: whole passes over the prompts until it is long enough. Nothing is written inside it, only stamped."""
+    protocol = trial.job.protocol.window
+    rows = list(enumerate(trial.inputs.window))
+    requests = trial.requests(rows)
+    trial.recorder.begin(requests)
+    trial.say("measuring")
+    trial.log.hold()
+    try:
+        session.synchronize()
+        begin_ns = trial.mark("window", "begin")
+        trial.limit(None if protocol.max_seconds is None else begin_ns + s_to_ns(protocol.max_seconds))
+        passes = 0
+        while True:
+            session.run(requests, trial.recorder)
+            passes += 1
+            long_enough = ns_to_s(trial.clock.now_ns() - begin_ns) >= protocol.min_seconds
+            if long_enough or trial.stop() or trial.past_limit():
+                break
+            requests = trial.requests(rows)
+            trial.recorder.extend(requests)
+        session.synchronize()
+        trial.mark("window", "end")
+    finally:
+        trial.log.release()
+    trial.recorder.flush(trial.log)
+    partial = trial.recorder.finished_requests < passes * len(rows)
+    stopped_by: Literal["signal", "max_seconds", "length"]
+    stopped_by = "signal" if trial.stop() else ("max_seconds" if partial else "length")
+    trial.log.write(WindowDone(passes - partial, partial, stopped_by))
+    trial.limit(None)
+
+
+def _warmup_prompts(trial: Trial, concurrency: int) -> tuple[Iterator[tuple[int, tuple[int, ...]]], WarmupSource]:
+    """Prompts for the warm-up without end, and where they come from.
+
+    The pool's prompts after the window's, cycled; when they are fewer than one batch, the window's prompts with their ids in
+    another order: the same lengths, nothing a prefix cache knows.
+    """
+    n = trial.inputs.description.n
+    pool = [(n + index, ids) for index, ids in enumerate(trial.inputs.warmup)]
+    source: WarmupSource = "pool"
+    if len(pool) < min(trial.job.n, concurrency):
+        shuffler = random.Random(trial.job.seed)
+        pool = [(row, tuple(shuffler.sample(ids, len(ids)))) for row, ids in enumerate(trial.inputs.window)]
+        source = "permuted"
+
+    def cycle() -> Iterator[tuple[int, tuple[int, ...]]]:
+        while True:
+            yield from pool
+
+    return cycle(), source
