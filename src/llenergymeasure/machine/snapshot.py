@@ -1,0 +1,67 @@
+"""What this machine is, read once a trial. What cannot be read is ``None``."""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+import psutil
+
+from llenergymeasure.model.machine import Machine
+
+
+def cpu_model() -> str:
+    """The processor's name as the system gives it, or its architecture."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def visible_cpus() -> int:
+    """Logical CPUs that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def native_bf16() -> bool:
+    """Whether the CPU multiplies bfloat16 in hardware (AVX-512 BF16, AMX, or Arm BF16)."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return any(flag in text for flag in ("avx512_bf16", "amx_bf16", " bf16"))
+
+
+def _governor() -> str | None:
+    try:
+        return Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+
+
+def _power_source() -> str | None:
+    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    if battery is None:
+        return None
+    return "mains" if battery.power_plugged else "battery"
+
+
+def snapshot() -> Machine:
+    """The machine now."""
+    return Machine(
+        os=platform.system(),
+        kernel=platform.release(),
+        architecture=platform.machine(),
+        cpu_model=cpu_model(),
+        logical_cpus=os.cpu_count() or 1,
+        visible_cpus=visible_cpus(),
+        memory_bytes=psutil.virtual_memory().total,
+        cpu_governor=_governor(),
+        power_source=_power_source(),
+    )

@@ -1,0 +1,94 @@
+"""A trace on disk: the head as JSON, requests and readings as Parquet. The head is written last and makes it complete."""
+
+from __future__ import annotations
+
+import json
+from array import array
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from llenergymeasure.errors import StoreError
+from llenergymeasure.model.codec import decode, encode
+from llenergymeasure.model.folder import READINGS, REQUESTS, TRACE
+from llenergymeasure.model.reading import Readings
+from llenergymeasure.model.request import RequestRecord
+from llenergymeasure.model.trace import Trace, TraceHead
+from llenergymeasure.store.atomic import replacing, write_text
+
+_READING_COLUMNS = ("t_ns", "call_ns", "channel", "value", "status")
+_REQUESTS_SCHEMA = pa.schema(
+    [
+        ("sequence", pa.int64()),
+        ("prompt", pa.int64()),
+        ("batch", pa.int64()),
+        ("input_tokens", pa.int64()),
+        ("output_tokens", pa.int64()),
+        ("submitted_ns", pa.int64()),
+        ("first_token_ns", pa.int64()),
+        ("finished_ns", pa.int64()),
+        ("finish_reason", pa.string()),
+        ("engine_input_tokens", pa.int64()),
+        ("engine_output_tokens", pa.int64()),
+        ("engine_queue_ms", pa.float64()),
+        ("input_ids", pa.list_(pa.int32())),
+        ("output_ids", pa.list_(pa.int32())),
+        ("token_t_ns", pa.list_(pa.int64())),
+    ]
+)
+
+
+def write_trace(folder: Path, trace: Trace) -> None:
+    """Write the three files of a trace; ``trace.json`` last. Raises ``StoreError``."""
+    columns = {name: pa.array(getattr(trace.readings, name)) for name in _READING_COLUMNS}
+    with replacing(folder / READINGS) as draft:
+        pq.write_table(pa.table(columns), draft, compression="zstd")
+    rows = [_row(record) for record in trace.requests]
+    with replacing(folder / REQUESTS) as draft:
+        pq.write_table(pa.Table.from_pylist(rows, schema=_REQUESTS_SCHEMA), draft, compression="zstd")
+    write_text(folder / TRACE, json.dumps(encode(trace.head), indent=1, allow_nan=False) + "\n")
+
+
+def read_trace(folder: Path) -> Trace:
+    """The trace of a trial folder. Raises ``StoreError`` when it is not there or not whole."""
+    try:
+        head = decode(TraceHead, json.loads((folder / TRACE).read_text(encoding="utf-8")))
+        requests = tuple(_record(row) for row in pq.read_table(folder / REQUESTS).to_pylist())
+        table = pq.read_table(folder / READINGS)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise StoreError(f"{folder}: the trace cannot be read: {error}") from error
+    readings = Readings()
+    for name in _READING_COLUMNS:
+        getattr(readings, name).extend(table.column(name).to_pylist())
+    return Trace(head, requests, readings)
+
+
+def _row(record: RequestRecord) -> dict[str, Any]:
+    return {
+        "sequence": record.sequence,
+        "prompt": record.prompt,
+        "batch": record.batch,
+        "input_tokens": len(record.input_ids),
+        "output_tokens": len(record.output_ids),
+        "submitted_ns": record.submitted_ns,
+        "first_token_ns": record.first_token_ns,
+        "finished_ns": record.finished_ns,
+        "finish_reason": record.finish_reason,
+        "engine_input_tokens": record.engine_input_tokens,
+        "engine_output_tokens": record.engine_output_tokens,
+        "engine_queue_ms": record.engine_queue_ms,
+        "input_ids": list(record.input_ids),
+        "output_ids": list(record.output_ids),
+        "token_t_ns": list(record.token_t_ns),
+    }
+
+
+def _record(row: dict[str, Any]) -> RequestRecord:
+    derived = ("input_tokens", "output_tokens", "first_token_ns")
+    fields = {name: value for name, value in row.items() if name not in derived}
+    fields["input_ids"] = array("i", row["input_ids"])
+    fields["output_ids"] = array("i", row["output_ids"])
+    fields["token_t_ns"] = array("q", row["token_t_ns"])
+    return RequestRecord(**fields)
