@@ -1,0 +1,67 @@
+"""Latencies from token times; ``None`` with a reason where the backend could not observe one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from llenergymeasure.model.request import RequestRecord
+from llenergymeasure.schema.experiment import LatencyGroup, Spread
+from llenergymeasure.units import NS_PER_MS
+
+# p99 of fewer values is a guess about the largest ones.
+_P99_NEEDS = 1000
+
+
+def latencies(requests: tuple[RequestRecord, ...], *, static: bool) -> LatencyGroup:
+    """Latencies over the finished requests.
+
+    Static batching: from the submission of the batch. Engine batching: from the start of the request as the engine reports
+    it (submission plus its queueing), which makes TTFT and end-to-end missing when it reports none.
+    """
+    done = [request for request in requests if request.finish_reason not in ("cancelled", "error")]
+    timed = [request for request in done if len(request.token_t_ns) == len(request.output_ids) > 0]
+    no_tokens = None if timed else "the backend does not observe tokens"
+    started = [(request, _start_ns(request, static)) for request in timed]
+    known = [(request, start_ns) for request, start_ns in started if start_ns is not None]
+    no_start = no_tokens or (None if known else "the engine does not report when a request starts")
+    queues = [request.engine_queue_ms for request in done if request.engine_queue_ms is not None]
+    gaps = [np.diff(np.asarray(request.token_t_ns, dtype=np.int64)) / NS_PER_MS for request in timed]
+    return LatencyGroup(
+        ttft_ms=_spread([(request.token_t_ns[0] - start) / NS_PER_MS for request, start in known], no_start),
+        itl_ms=_spread(np.concatenate(gaps).tolist() if gaps else [], no_tokens or "no request has two tokens"),
+        tpot_ms=_spread([_tpot_ms(request) for request in timed if len(request.token_t_ns) > 1], no_tokens),
+        e2e_ms=_spread([(request.token_t_ns[-1] - start) / NS_PER_MS for request, start in known], no_start),
+        queue_ms=_spread(queues, "static batches do not queue" if static else "the engine reports no queueing"),
+        latency_method="per_token" if timed else "batch_only",
+    )
+
+
+def _start_ns(request: RequestRecord, static: bool) -> int | None:
+    if static:
+        return request.submitted_ns
+    if request.engine_queue_ms is None:
+        return None
+    return request.submitted_ns + round(request.engine_queue_ms * NS_PER_MS)
+
+
+def _tpot_ms(request: RequestRecord) -> float:
+    times = request.token_t_ns
+    return (times[-1] - times[0]) / NS_PER_MS / (len(times) - 1)
+
+
+def _spread(values: Sequence[float], reason: str | None) -> Spread:
+    if not values:
+        return Spread(reason=reason or "no request has two tokens")
+    p50, p90, p95, p99 = (float(value) for value in np.percentile(np.asarray(values), [50, 90, 95, 99]))
+    enough = len(values) >= _P99_NEEDS
+    return Spread(
+        mean=float(np.mean(values)),
+        p50=p50,
+        p90=p90,
+        p95=p95,
+        p99=p99 if enough else None,
+        n=len(values),
+        reason=None if enough else f"p99 needs {_P99_NEEDS} values",
+    )

@@ -1,0 +1,58 @@
+"""Tokens and their rate, counted from ids."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from llenergymeasure.analyse.statistics import MINIMUM_SLICES, ratio_interval
+from llenergymeasure.model.mark import Interval
+from llenergymeasure.model.request import RequestRecord
+from llenergymeasure.schema.experiment import TokenGroup
+from llenergymeasure.schema.quantity import Quantity, missing
+
+# A slice of a window without a ticking channel lasts at least this long.
+_SLICE_S = 1.0
+
+
+def count_tokens(requests: tuple[RequestRecord, ...]) -> TokenGroup:
+    """Totals over the requests of the window. The engine's total is given only when it counted every request."""
+    inputs = [len(request.input_ids) for request in requests]
+    outputs = [len(request.output_ids) for request in requests]
+    engine = [request.engine_output_tokens for request in requests]
+    counted = [count for count in engine if count is not None]
+    return TokenGroup(
+        input_tokens=sum(inputs),
+        output_tokens=sum(outputs),
+        requests=len(requests),
+        input_tokens_mean=sum(inputs) / len(inputs) if inputs else None,
+        output_tokens_mean=sum(outputs) / len(outputs) if outputs else None,
+        engine_output_tokens=sum(counted) if requests and len(counted) == len(engine) else None,
+    )
+
+
+def mismatched(requests: tuple[RequestRecord, ...]) -> int:
+    """Requests for which the engine's own count of input or output tokens differs from the ids."""
+    return sum(
+        (request.engine_output_tokens is not None and request.engine_output_tokens != len(request.output_ids))
+        or (request.engine_input_tokens is not None and request.engine_input_tokens != len(request.input_ids))
+        for request in requests
+        if request.finish_reason != "cancelled"
+    )
+
+
+def tokens_per_second(requests: tuple[RequestRecord, ...], window: Interval) -> Quantity:
+    """Output tokens over the window's duration, with a within-run interval where the window is long enough."""
+    total = sum(len(request.output_ids) for request in requests)
+    if total == 0 or window.duration_s <= 0:
+        return missing("tokens/s", "the window holds no output token")
+    rate = total / window.duration_s
+    stamps = np.sort(np.concatenate([np.asarray(request.token_t_ns, dtype=np.int64) for request in requests]))
+    slices = int(window.duration_s / _SLICE_S)
+    if len(stamps) != total:
+        return Quantity(value=rate, unit="tokens/s", interval_reason="the backend does not observe every token")
+    if slices < MINIMUM_SLICES:
+        return Quantity(value=rate, unit="tokens/s", interval_reason="window too short for a within-run interval")
+    edges = np.linspace(window.begin_ns, window.end_ns, slices + 1)
+    counts, _ = np.histogram(stamps, edges)
+    _, interval = ratio_interval([float(count) for count in counts], [window.duration_s / slices] * slices)
+    return Quantity(value=rate, unit="tokens/s", repeatability_95=interval, absolute_95=interval, n=slices)
