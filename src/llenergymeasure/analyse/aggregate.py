@@ -125,15 +125,15 @@ def _aggregate(group: Group, is_best: bool, verdict: Verdict | None, reason: str
 
 def _over_cycles(group: Group, name: str, unit: str) -> Quantity:
     """Ratio of sums where it is one, its interval over cycles; a single run keeps its own within-run interval."""
-    quantities = [getattr(result, name) for result in group.results]
+    quantities: list[Quantity] = [getattr(result, name) for result in group.results]
     if not quantities:
         return missing(unit, "no trial of it ended")
     gone = next((quantity for quantity in quantities if quantity.value is None), None)
     if gone is not None:
-        return missing(unit, gone.reason)
+        return missing(unit, gone.reason or "not known")
     if len(quantities) == 1:
-        return Quantity.model_validate(quantities[0])
-    value, interval = _pooled(group, name), log_mean_interval([quantity.value for quantity in quantities])[1]
+        return quantities[0]
+    value, interval = _pooled(group, name), log_mean_interval(_values(group, name))[1]
     bounds = [quantity.absolute_95 for quantity in quantities if quantity.absolute_95 is not None]
     absolute = None
     if quantities[0].estimated and len(bounds) == len(quantities):

@@ -166,6 +166,6 @@ class ExperimentResult(Record):
 
     def summary(self) -> str:
         """The result as a person reads it."""
-        from llenergymeasure.report.summary import summary
+        from llenergymeasure.schema.summary import summary
 
         return "\n".join(summary(self))

@@ -1,0 +1,48 @@
+"""Where things lie in a results directory."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from pathlib import Path
+
+from llenergymeasure.errors import StoreError
+
+MANIFEST = "study_manifest.json"
+JOURNAL = "study_journal.jsonl"
+SUMMARY = "study_summary.json"
+STUDY = "study.yaml"
+RESULT = "result.json"
+CONFIG = "config.yaml"
+LOCK = ".lock"
+INPUTS_FOLDER = "inputs"
+TRIALS_FOLDER = "trials"
+
+
+def safe(name: str) -> str:
+    """A name that cannot leave its folder: letters, digits, ``.``, ``_`` and ``-``, not empty, not hidden."""
+    cleaned = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")
+    return cleaned[:80] or "study"
+
+
+def new_study_folder(results_dir: Path, name: str, now: datetime) -> Path:
+    """Make and return a folder ``<name>_<UTC time>`` that did not exist. Raises ``StoreError``."""
+    stem = f"{safe(name)}_{now.strftime('%Y-%m-%dT%H-%M-%SZ')}"
+    for suffix in ("", *(f"_{number}" for number in range(2, 100))):
+        folder = results_dir / (stem + suffix)
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise StoreError(
+                f"{folder}: cannot be made: {error.strerror}", hint="choose another results directory with -o"
+            ) from error
+        return folder
+    raise StoreError(f"{results_dir / stem}: exists a hundred times over")
+
+
+def trial_folder_name(number: int, backend: str, concurrency: int, config_hash: str, cycle: int, attempt: int) -> str:
+    """``001_pytorch_b8_d7e4c1_c1``, from the second attempt on with ``_a2``."""
+    name = f"{number:03d}_{safe(backend)}_b{concurrency}_{config_hash[:6]}_c{cycle + 1}"
+    return name if attempt == 1 else f"{name}_a{attempt}"
