@@ -26,7 +26,9 @@ class PreFlightError(LLEMError):
     """Something needed is not here. ``problems`` lists every one found, not only the first."""
 
     def __init__(self, problems: tuple[str, ...], *, hint: str = "") -> None:
-        super().__init__("pre-flight found a problem:\n" + "\n".join(f"  - {problem}" for problem in problems), hint=hint)
+        super().__init__(
+            "pre-flight found a problem:\n" + "\n".join(f"  - {problem}" for problem in problems), hint=hint
+        )
         self.problems = problems
 
 

@@ -37,7 +37,8 @@ def aggregate(groups: Sequence[Group]) -> tuple[str | None, tuple[Aggregate, ...
     others = [group for group in rankable if group is not best]
     verdicts = _verdicts(best, others, by) if best is not None and by is not None else {}
     return by, tuple(
-        _aggregate(group, group is best, *verdicts.get(id(group), (None, _not_compared(group, best)))) for group in groups
+        _aggregate(group, group is best, *verdicts.get(id(group), (None, _not_compared(group, best))))
+        for group in groups
     )
 
 

@@ -107,7 +107,9 @@ def _instant_power(channel: Channel, series: Series, over: Interval) -> Joules |
     return _metered(channel, energy_j, over, period_s, "instant power, steps", _gap_s(series, over))
 
 
-def _metered(channel: Channel, energy_j: float, over: Interval, edge_s: float, method: str, gap_s: float) -> Joules | NoEnergy:
+def _metered(
+    channel: Channel, energy_j: float, over: Interval, edge_s: float, method: str, gap_s: float
+) -> Joules | NoEnergy:
     """Relative uncertainty: gain (rectangular, stated error/√3) and edges, u = δ·P/(√6·E) (JCGM 100:2008, 4.3.7, 4.3.9)."""
     if energy_j <= 0:
         return NoEnergy(f"{channel.source}: {energy_j:.3g} J over {over.duration_s:.3g} s is not an energy")

@@ -18,8 +18,8 @@ from llenergymeasure.schema.quantity import Interval as Bounds
 from llenergymeasure.schema.quantity import Quantity, missing
 
 
-def analyse(trace: Trace, *, static: bool) -> ExperimentResult:
-    """The result of a trace. ``static``: the backend forms static batches. Raises ``StoreError`` without a window."""
+def analyse(trace: Trace) -> ExperimentResult:
+    """The result of a trace. Raises ``StoreError`` without a window."""
     head, identity = trace.head, trace.head.job.identity
     window = interval_of(head.marks, "window")
     if window is None or window.duration_s <= 0:
@@ -47,7 +47,7 @@ def analyse(trace: Trace, *, static: bool) -> ExperimentResult:
         energy_scope=energy.scope,
         energy=_energy_group(trace, energy),
         tokens=tokens,
-        latency=latencies(trace.requests, static=static),
+        latency=latencies(trace.requests, static=head.session.batching == "static"),
         compute=flops(head.job.model.architecture, trace.requests),
         memory=_memory(trace),
         method=_method(trace, window),
@@ -128,9 +128,7 @@ def _provenance(trace: Trace) -> dict[str, object]:
         "seed": job.seed,
         "runner": job.runner,
         "inputs": {
-            key: value
-            for key, value in encode(trace.head.inputs).items()
-            if key not in ("lengths", "max_new_tokens")
+            key: value for key, value in encode(trace.head.inputs).items() if key not in ("lengths", "max_new_tokens")
         },
         "protocol": encode(job.protocol),
         "metering": encode(job.metering),

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from llenergymeasure.errors import BackendError
-from llenergymeasure.model.event import Found, MemoryFacts, Missing, SessionFacts
+from llenergymeasure.model.event import Found, Missing, SessionFacts
 from llenergymeasure.model.job import ConvertJob, ModelRef, ServeJob, TrialJob
 from llenergymeasure.model.request import Completion, Request
 
@@ -97,6 +97,14 @@ class Sink(Protocol):
         """True when no further batch or request should begin."""
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceMemory:
+    """Peaks of an accelerator's memory in bytes since the session was opened; ``None`` where nobody counts (a CPU)."""
+
+    allocated_peak_bytes: int | None = None
+    reserved_peak_bytes: int | None = None
+
+
 class Session(Protocol):
     """An opened model."""
 
@@ -112,7 +120,7 @@ class Session(Protocol):
     def synchronize(self) -> None:
         """Return when the device has nothing left to do."""
 
-    def memory(self) -> MemoryFacts: ...
+    def memory(self) -> DeviceMemory: ...
 
     def close(self) -> None: ...
 
@@ -139,7 +147,8 @@ class Backend(Protocol):
 def not_served(spec: BackendSpec) -> BackendError:
     """What ``serve`` raises for an engine without a server of its own."""
     return BackendError(
-        f"{spec.name}: serving is not offered by this backend", hint="measure it offline, or choose a backend that serves"
+        f"{spec.name}: serving is not offered by this backend",
+        hint="measure it offline, or choose a backend that serves",
     )
 
 

@@ -128,4 +128,6 @@ def _decode_scalar(hint: Any, value: Any, path: str) -> Any:
 
 
 def _kind(value: Any) -> str:
-    return {type(None): "null", dict: "an object", list: "an array"}.get(type(value), f"{type(value).__name__} {value!r}")
+    return {type(None): "null", dict: "an object", list: "an array"}.get(
+        type(value), f"{type(value).__name__} {value!r}"
+    )

@@ -49,11 +49,13 @@ class SessionFacts:
     """What an opened backend says of itself. ``None`` is "it does not say".
 
     ``device_ids`` are the devices that work (a GPU's UUID, or ``cpu``): theirs is the energy that counts. Bytes are what is held
-    in memory for weights and for the key-value cache. ``effective_options`` is what options not given became.
+    in memory for weights and for the key-value cache. ``effective_options`` is what options not given became. ``batching``:
+    whether the session forms static batches or the engine schedules requests itself.
     """
 
     engine: str
     engine_version: str
+    batching: Literal["static", "engine"]
     device: str
     device_ids: tuple[str, ...]
     precision: str
@@ -264,7 +266,7 @@ class EventLog:
 
     @classmethod
     def append_to(cls, path: Path) -> EventLog:
-        return cls(open(path, "a", encoding="utf-8"))  # noqa: SIM115 - held for the life of the process
+        return cls(open(path, "a", encoding="utf-8"))
 
     def write(self, event: Event) -> None:
         line = event_line(event)

@@ -81,7 +81,9 @@ def read_inputs(folder: Path) -> Inputs:
     except (OSError, ValueError) as error:
         raise LLEMError(f"{folder}: the prepared inputs cannot be read: {error}") from error
     if ids_sha256(packed, description.lengths) != description.sha256:
-        raise LLEMError(f"{folder / INPUTS_IDS}: does not match its description", hint="remove the folder and run again")
+        raise LLEMError(
+            f"{folder / INPUTS_IDS}: does not match its description", hint="remove the folder and run again"
+        )
     flat = array("i")
     flat.frombytes(packed)
     if sys.byteorder == "big":

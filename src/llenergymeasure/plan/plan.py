@@ -21,7 +21,6 @@ class PlannedExperiment:
     varied: Mapping[str, JsonValue]
     backend: BackendChoice
     concurrency: int
-    static_batches: bool
     model: ModelRef
     precision: str
     device: str

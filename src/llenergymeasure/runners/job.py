@@ -65,4 +65,6 @@ def _failed(folder: Path, kind: str, returncode: int) -> BackendError:
         failure = decode(Failure, json.loads((folder / WORKER_ERROR).read_text(encoding="utf-8")))
         return BackendError(failure.message, hint=failure.hint)
     except (OSError, ValueError):
-        return BackendError(f"{kind} job: the worker ended with status {returncode}", hint=f"read {folder / WORKER_LOG}")
+        return BackendError(
+            f"{kind} job: the worker ended with status {returncode}", hint=f"read {folder / WORKER_LOG}"
+        )

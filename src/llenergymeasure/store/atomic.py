@@ -28,7 +28,9 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(name, path)
     except OSError as error:
         _remove(name)
-        raise StoreError(f"{path}: cannot be written: {error.strerror or error}", hint="free space, or another -o") from error
+        raise StoreError(
+            f"{path}: cannot be written: {error.strerror or error}", hint="free space, or another -o"
+        ) from error
     except BaseException:
         _remove(name)
         raise

@@ -66,7 +66,9 @@ class Journal:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise StoreError(f"{self._path}: cannot be written: {error.strerror}", hint="free space and resume") from error
+            raise StoreError(
+                f"{self._path}: cannot be written: {error.strerror}", hint="free space and resume"
+            ) from error
 
 
 def _last_byte(path: Path) -> bytes:

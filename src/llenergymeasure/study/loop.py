@@ -49,7 +49,14 @@ class Loop:
     """One study's trials. ``retry_failed`` runs again what failed before; what completed is never repeated."""
 
     def __init__(
-        self, folder: Path, plan: Plan, scheduler: Scheduler, clock: Clock, observer: Observer, *, retry_failed: bool = False
+        self,
+        folder: Path,
+        plan: Plan,
+        scheduler: Scheduler,
+        clock: Clock,
+        observer: Observer,
+        *,
+        retry_failed: bool = False,
     ) -> None:
         self._folder = folder
         self._plan = plan
@@ -98,7 +105,7 @@ class Loop:
         folder = self._folder / TRIALS_FOLDER / name
         if not is_settled(folder) and self._retry_failed:
             return False
-        outcome = settle(folder, static=self._plan.experiment_of(trial).static_batches)
+        outcome = settle(folder)
         if isinstance(outcome, Failure) and outcome.kind == "interrupted":
             return False
         self._keep(trial, attempt, name, outcome)
@@ -111,7 +118,7 @@ class Loop:
         self._observer.trial_begins(trial, experiment, attempt)
         self._journal.running(trial.number, attempt, folder.name)
         self._wait(self._scheduler.submit(folder), folder, interrupts)
-        outcome = settle(folder, static=experiment.static_batches)
+        outcome = settle(folder)
         self._keep(trial, attempt, folder.name, outcome)
         self._observer.trial_ends(trial, experiment, outcome)
         return outcome

@@ -19,7 +19,7 @@ from llenergymeasure.trial.failure import log_tail, read_failure, write_failure
 from llenergymeasure.trial.join import can_join, join
 
 
-def settle(folder: Path, *, static: bool) -> ExperimentResult | Failure:
+def settle(folder: Path) -> ExperimentResult | Failure:
     """The result of a folder, made and written if its trace has none yet; else why there is none."""
     if (folder / RESULT).exists():
         return ExperimentResult.from_json(folder / RESULT)
@@ -31,7 +31,7 @@ def settle(folder: Path, *, static: bool) -> ExperimentResult | Failure:
             if not can_join(folder):
                 return Failure("interrupted", "the trial did not come to its end", log_tail=log_tail(folder))
             join(folder)
-        return _analysed(folder, static)
+        return _analysed(folder)
     except Exception as error:  # the border around one trial's analysis: stored as failure data, the trace stays
         hint = error.hint if isinstance(error, LLEMError) else ""
         failure = Failure("analysis", str(error) or type(error).__name__, hint=hint, traceback=traceback.format_exc())
@@ -39,8 +39,8 @@ def settle(folder: Path, *, static: bool) -> ExperimentResult | Failure:
         return failure
 
 
-def _analysed(folder: Path, static: bool) -> ExperimentResult:
-    result = analyse(read_trace(folder), static=static)
+def _analysed(folder: Path) -> ExperimentResult:
+    result = analyse(read_trace(folder))
     text = yaml.safe_dump(dict(result.config), sort_keys=False, allow_unicode=True)
     write_text(folder / CONFIG, text)
     write_text(folder / RESULT, result.to_json())
@@ -49,4 +49,6 @@ def _analysed(folder: Path, static: bool) -> ExperimentResult:
 
 def is_settled(folder: Path) -> bool:
     """Whether the folder needs no further run: it holds a trace, or what a trace can be made of."""
-    return (folder / RESULT).exists() or (folder / TRACE).exists() or (not (folder / ERROR).exists() and can_join(folder))
+    return (
+        (folder / RESULT).exists() or (folder / TRACE).exists() or (not (folder / ERROR).exists() and can_join(folder))
+    )

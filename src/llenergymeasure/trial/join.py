@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -34,7 +34,9 @@ E = TypeVar("E")
 
 def can_join(folder: Path) -> bool:
     """Whether the worker of this folder reached its last mark, so that a trace can be made of what is there."""
-    return any(isinstance(event, Mark) and event.name == "close.end" for event in ev.read_events(folder / WORKER_EVENTS))
+    return any(
+        isinstance(event, Mark) and event.name == "close.end" for event in ev.read_events(folder / WORKER_EVENTS)
+    )
 
 
 def join(folder: Path) -> Trace:
@@ -47,7 +49,7 @@ def join(folder: Path) -> Trace:
         meter=tuple(ev.read_events(folder / METER_EVENTS)),
         stamps=read_stamps(folder / STAMPS),
         readings=Readings.of(iter_readings(folder / METER_READINGS)),
-        started_at=datetime.fromtimestamp((folder / JOB).stat().st_mtime, timezone.utc).isoformat(),
+        started_at=datetime.fromtimestamp((folder / JOB).stat().st_mtime, UTC).isoformat(),
     )
     write_trace(folder, trace)
     for name in (STAMPS, METER_READINGS):

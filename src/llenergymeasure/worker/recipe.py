@@ -8,17 +8,24 @@ from typing import Literal
 
 from llenergymeasure.backends.contract import Backend, Session
 from llenergymeasure.clock import Clock
-from llenergymeasure.model.event import EnvironmentFacts, EventLog, Progress, WarmupBatch, WarmupDone, WindowDone
+from llenergymeasure.model.event import (
+    EnvironmentFacts,
+    EventLog,
+    MemoryFacts,
+    Progress,
+    WarmupBatch,
+    WarmupDone,
+    WindowDone,
+)
 from llenergymeasure.model.inputs import Inputs
 from llenergymeasure.model.job import TrialJob
 from llenergymeasure.model.mark import Edge, Mark, Phase
 from llenergymeasure.model.request import Request
 from llenergymeasure.model.stamps import StampWriter
 from llenergymeasure.units import ns_to_s, s_to_ns
-from llenergymeasure.worker.identity import interpreter
+from llenergymeasure.worker.identity import interpreter, process_peak_bytes
 from llenergymeasure.worker.recorder import Recorder
 from llenergymeasure.worker.steady import steadiness
-
 
 WarmupSource = Literal["pool", "permuted"]
 
@@ -86,7 +93,8 @@ def run_trial(trial: Trial, backend: Backend) -> None:
         warm_up(trial, session)
         measure(trial, session)
         trial.rest("quiet", protocol.quiet_seconds)
-        trial.log.write(session.memory())
+        device = session.memory()
+        trial.log.write(MemoryFacts(device.allocated_peak_bytes, device.reserved_peak_bytes, process_peak_bytes()))
     finally:
         trial.mark("close", "begin")
         session.close()

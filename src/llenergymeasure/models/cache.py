@@ -1,0 +1,16 @@
+"""Where this program keeps what it can make or fetch again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def cache_dir() -> Path:
+    """The user's cache folder of this program; ``LLEM_CACHE_DIR`` moves it (for tests and shared machines)."""
+    moved = os.environ.get("LLEM_CACHE_DIR")
+    if moved:
+        return Path(moved).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("llenergymeasure", appauthor=False))
