@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 # A JSON value. Recursive aliases need a checker-only form on Python 3.10, hence ``Any`` at the leaves of containers.
-JsonValue = Union[None, bool, int, float, str, Sequence[Any], Mapping[str, Any]]
+JsonValue = bool | int | float | str | Sequence[Any] | Mapping[str, Any] | None
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Literal, Union, get_args
+from typing import IO, Any, Literal, get_args
 
 from llenergymeasure.model.codec import CodecError, JsonValue, decode, encode
 from llenergymeasure.model.machine import Interpreter, Machine, ProcessIdentity
@@ -187,27 +187,27 @@ class Finished:
     kind: str
 
 
-Event = Union[
-    Hello,
-    Progress,
-    EnvironmentFacts,
-    MachineFacts,
-    SessionFacts,
-    WarmupBatch,
-    WarmupDone,
-    WindowDone,
-    Submission,
-    RequestDone,
-    MemoryFacts,
-    Found,
-    Missing,
-    Metered,
-    ClockTriple,
-    Child,
-    ChildExit,
-    Finished,
-    Mark,
-]
+Event = (
+    Hello
+    | Progress
+    | EnvironmentFacts
+    | MachineFacts
+    | SessionFacts
+    | WarmupBatch
+    | WarmupDone
+    | WindowDone
+    | Submission
+    | RequestDone
+    | MemoryFacts
+    | Found
+    | Missing
+    | Metered
+    | ClockTriple
+    | Child
+    | ChildExit
+    | Finished
+    | Mark
+)
 _EVENTS: dict[str, type[Any]] = {cls.__name__: cls for cls in get_args(Event)}
 
 

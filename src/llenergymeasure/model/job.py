@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Union, get_args
+from typing import Any, Literal, get_args
 
 from llenergymeasure.errors import LLEMError
 from llenergymeasure.model.codec import CodecError, JsonValue, decode, to_line
@@ -54,6 +54,8 @@ class Decoder:
 
 @dataclass(frozen=True, slots=True)
 class WarmupProtocol:
+    """How the warm-up goes. ``n_warmup`` batches at least (``steady``) or exactly (``fixed``), ``max_seconds`` at most."""
+
     strategy: Literal["steady", "fixed", "none"] = "steady"
     n_warmup: int = 5
     max_seconds: float = 120.0
@@ -62,6 +64,8 @@ class WarmupProtocol:
 
 @dataclass(frozen=True, slots=True)
 class WindowProtocol:
+    """Whole passes repeat until ``min_seconds``; nothing begins after ``max_seconds``."""
+
     min_seconds: float = 10.0
     max_seconds: float | None = None
 
@@ -118,7 +122,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class TrialJob:
-    """One trial, whole. ``inputs`` is the folder with the prepared ids; ``runner`` where the worker runs (``local``, ``venv:…``)."""
+    """One trial, whole. ``inputs`` is the folder with the prepared ids; ``runner`` is where the worker runs."""
 
     identity: Identity
     backend: BackendChoice
@@ -187,7 +191,7 @@ class ServeJob:
     protocol_version: int = PROTOCOL_VERSION
 
 
-Job = Union[TrialJob, ProbeJob, PrepareJob, ConvertJob, ServeJob]
+Job = TrialJob | ProbeJob | PrepareJob | ConvertJob | ServeJob
 _JOBS: dict[str, type[Any]] = {cls.__dataclass_fields__["kind"].default: cls for cls in get_args(Job)}
 
 

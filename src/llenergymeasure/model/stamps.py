@@ -116,7 +116,7 @@ def count_stamps(path: Path) -> int:
 
 
 def read_stamps(path: Path) -> tuple[dict[int, array[int]], dict[int, array[int]]]:
-    """(token times by request sequence, step times by batch), each in the order written. Raises ``ValueError`` for another file."""
+    """(token times by request, step times by batch), in the order written. Raises ``ValueError`` for another file."""
     data = path.read_bytes()
     words = array("q")
     words.frombytes(data[: len(data) // _WORD * _WORD])

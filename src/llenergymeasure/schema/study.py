@@ -13,8 +13,10 @@ Verdict = Literal["better", "worse", "equivalent", "undecided"]
 
 
 class Aggregate(Record):
-    """One experiment over its cycles. ``verdict`` compares it with the best one: ``None`` for the best itself or when it
-    could not be compared, and then ``verdict_reason`` says why.
+    """One experiment over its cycles.
+
+    ``verdict`` compares it with the best one: ``None`` for the best itself, and when it could not be compared: then
+    ``verdict_reason`` says why.
     """
 
     label: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -118,10 +119,8 @@ class Supervisor:
 
 def signal_group(pid: int, number: signal.Signals) -> None:
     """Signal the process group that ``pid`` leads; nothing when it is gone."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, number)
-    except ProcessLookupError:
-        pass
 
 
 def reap_descendants(keep: frozenset[int] = frozenset()) -> tuple[int, ...]:
