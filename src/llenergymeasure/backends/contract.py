@@ -25,6 +25,7 @@ from typing import Literal, Protocol
 
 from llenergymeasure.errors import BackendError
 from llenergymeasure.model.event import Found, Missing, SessionFacts
+from llenergymeasure.model.inputs import Message
 from llenergymeasure.model.job import ConvertJob, ModelRef, ServeJob, TrialJob
 from llenergymeasure.model.request import Completion, Request
 
@@ -64,8 +65,8 @@ class Tokenizer(Protocol):
     def encode(self, text: str) -> tuple[int, ...]:
         """Ids of raw text with the tokenizer's own special tokens added once."""
 
-    def encode_chat(self, text: str) -> tuple[int, ...]:
-        """Ids of the text as one user message in the model's template. Raises ``BackendError`` when the model has none."""
+    def encode_chat(self, messages: Sequence[Message]) -> tuple[int, ...]:
+        """Ids of a chat in the model's template, ready for the answer. Raises ``BackendError`` when the model has none."""
 
     @property
     def sha256(self) -> str:

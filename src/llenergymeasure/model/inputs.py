@@ -97,10 +97,31 @@ def read_inputs(folder: Path) -> Inputs:
 
 
 @dataclass(frozen=True, slots=True)
-class Prompts:
-    """``prompts.json``: what a prepare job turns into ids. The first n texts are the window's, the rest the warm-up's."""
+class Message:
+    """One turn of a chat."""
 
-    texts: tuple[str, ...]
-    max_new_tokens: tuple[int | None, ...]
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """One prompt before it becomes ids.
+
+    Either ``text`` or, for a chat, ``messages``. ``exact_tokens``: the ids are repeated or cut to exactly that many (synthetic
+    prompts). ``max_new_tokens`` is this prompt's own limit, ``None`` for the study's.
+    """
+
+    text: str = ""
+    messages: tuple[Message, ...] = ()
+    exact_tokens: int | None = None
+    max_new_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    """``prompts.json``: what a prepare job turns into ids. The first n prompts are the window's, the rest the warm-up's."""
+
+    prompts: tuple[Prompt, ...]
     dataset: str
     dataset_sha256: str

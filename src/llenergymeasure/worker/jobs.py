@@ -10,7 +10,7 @@ from llenergymeasure.errors import LLEMError
 from llenergymeasure.model.codec import decode
 from llenergymeasure.model.event import EventLog, Progress
 from llenergymeasure.model.folder import PROMPTS
-from llenergymeasure.model.inputs import InputsDescription, Prompts, ids_sha256, pack_ids, write_inputs
+from llenergymeasure.model.inputs import InputsDescription, Message, Prompt, Prompts, ids_sha256, pack_ids, write_inputs
 from llenergymeasure.model.job import ConvertJob, PrepareJob, ServeJob
 
 
@@ -22,7 +22,7 @@ def probe(backend: Backend, log: EventLog) -> None:
 def prepare(job: PrepareJob, folder: Path, backend: Backend, log: EventLog) -> None:
     """Turn ``prompts.json`` of the folder into ``inputs.bin`` and ``inputs.json`` beside it."""
     prompts = decode(Prompts, json.loads((folder / PROMPTS).read_text(encoding="utf-8")))
-    log.write(Progress(f"preparing {len(prompts.texts)} prompts"))
+    log.write(Progress(f"preparing {len(prompts.prompts)} prompts"))
     tokenizer = backend.tokenizer(job.model)
     try:
         write_inputs(folder, *_tokenise(job, prompts, tokenizer))
@@ -31,22 +31,19 @@ def prepare(job: PrepareJob, folder: Path, backend: Backend, log: EventLog) -> N
 
 
 def _tokenise(job: PrepareJob, prompts: Prompts, tokenizer: Tokenizer) -> tuple[InputsDescription, bytes]:
-    encode = tokenizer.encode_chat if job.prompt_format == "chat" else tokenizer.encode
     ids, truncated = [], 0
-    for row, text in enumerate(prompts.texts):
-        tokens = encode(text)
+    for row, prompt in enumerate(prompts.prompts):
+        tokens, cut = _ids_of(job, prompt, tokenizer)
         if not tokens:
             raise LLEMError(f"prompt {row + 1} of {prompts.dataset} has no tokens", hint="remove empty prompts")
-        if job.max_input_tokens is not None and len(tokens) > job.max_input_tokens:
-            tokens = tokens[: job.max_input_tokens]
-            truncated += 1
         ids.append(tokens)
+        truncated += cut
     packed, lengths = pack_ids(ids), tuple(len(tokens) for tokens in ids)
     description = InputsDescription(
         sha256=ids_sha256(packed, lengths),
         n=job.n,
         lengths=lengths,
-        max_new_tokens=prompts.max_new_tokens,
+        max_new_tokens=tuple(prompt.max_new_tokens for prompt in prompts.prompts),
         truncated=truncated,
         tokenizer_sha256=tokenizer.sha256,
         tokenizer_backend=job.backend,
@@ -55,6 +52,37 @@ def _tokenise(job: PrepareJob, prompts: Prompts, tokenizer: Tokenizer) -> tuple[
         prompt_format=job.prompt_format,
     )
     return description, packed
+
+
+def _ids_of(job: PrepareJob, prompt: Prompt, tokenizer: Tokenizer) -> tuple[tuple[int, ...], bool]:
+    """The ids of one prompt, and whether its content was cut. Content is cut before it enters a template."""
+    limit = job.max_input_tokens
+    if prompt.exact_tokens is not None:
+        ids = tokenizer.encode(prompt.text)
+        repeats = -(-prompt.exact_tokens // max(len(ids), 1))
+        return (ids * repeats)[: prompt.exact_tokens], False
+    if prompt.messages or job.prompt_format == "chat":
+        return _chat_ids(prompt.messages or (Message("user", prompt.text),), limit, tokenizer)
+    ids = tokenizer.encode(prompt.text)
+    return (ids, False) if limit is None or len(ids) <= limit else (ids[:limit], True)
+
+
+def _chat_ids(messages: tuple[Message, ...], limit: int | None, tokenizer: Tokenizer) -> tuple[tuple[int, ...], bool]:
+    """A chat in the model's template; when it is too long, the end of its last message is left out."""
+    ids = tokenizer.encode_chat(messages)
+    if limit is None or len(ids) <= limit:
+        return ids, False
+    last = messages[-1]
+    kept, dropped = len(last.content), 0
+    while len(ids) > limit and kept:
+        # A token is at least one character: dropping as many characters as there are tokens too many never drops too few
+        # by much, and the loop ends at the first text that fits.
+        dropped += len(ids) - limit
+        kept = max(0, len(last.content) - dropped)
+        ids = tokenizer.encode_chat((*messages[:-1], Message(last.role, last.content[:kept])))
+    if len(ids) > limit:
+        raise LLEMError(f"the chat template alone is longer than {limit} tokens", hint="raise max_input_tokens")
+    return ids, True
 
 
 def convert(job: ConvertJob, backend: Backend, log: EventLog) -> None:
