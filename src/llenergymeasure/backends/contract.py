@@ -34,11 +34,14 @@ Batching = Literal["static", "engine"]
 
 @dataclass(frozen=True, slots=True)
 class BackendSpec:
-    """What is known of a backend without its engine. ``options`` is a frozen dataclass; its fields default to the engine's own.
+    """What is known of a backend without its engine: one truth for checks, configuration sections, reference and pre-flight.
 
-    ``concurrency_option`` is the option that ``--batch-size`` sets. ``formats`` are the model formats it opens, best first;
-    ``converts_gguf`` says that a GGUF must be dequantised into a directory first. The ``*_precisions`` and
-    ``decoding`` are what it accepts. ``batching``: does the session form static batches, or does the engine schedule.
+    ``options`` is a frozen dataclass; a field's default ``None`` means the engine's own, its metadata ``doc`` says what the
+    option does, and the field ``passthrough_kwargs`` takes what no other field covers. ``concurrency_option`` is the option
+    that ``--batch-size`` sets. ``formats`` are the model formats it opens, best first; ``converts_gguf`` says that a GGUF must be
+    dequantised into a directory first. ``precisions``, ``decoding``, ``quantization`` and ``devices`` are positive lists.
+    ``batching``: does the session form static batches, or does the engine schedule. ``tokenizer_rank``: the lowest of those
+    present makes a study's inputs.
     """
 
     name: str
@@ -54,9 +57,15 @@ class BackendSpec:
     devices: tuple[str, ...]
     token_times: bool
     accepts_token_ids: bool
+    quantization: tuple[str, ...] = ()
+    lora: bool = False
+    speculative: bool = False
+    random_weights: bool = False
     serves: bool = False
+    reports_kv: bool = False
     converts_gguf: bool = False
     tokenizer_rank: int = 100
+    proven_on_hardware: bool = True
 
 
 class Tokenizer(Protocol):

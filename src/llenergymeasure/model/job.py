@@ -50,6 +50,16 @@ class Decoder:
     max_new_tokens: int = 128
     min_new_tokens: int | None = None
     ignore_eos: bool = True
+    speculative_decoding: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lora:
+    """A LoRA adapter in a directory, applied beside the weights or merged into them."""
+
+    name: str
+    path: str
+    merge_weights: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +146,11 @@ class TrialJob:
     protocol: Protocol
     metering: Metering
     limits: Limits
+    weights: Literal["real", "random"] = "real"
+    draft_model: ModelRef | None = None
+    lora: Lora | None = None
+    cold_start: bool = False
+    trust_remote_code: bool = False
     runner: str = "local"
     kind: Literal["trial"] = "trial"
     protocol_version: int = PROTOCOL_VERSION
