@@ -1,20 +1,18 @@
-"""The energy of a trial: which channel speaks for which device, what is summed, and what is missing."""
+"""The energy of a trial: which channel speaks for which domain of which device, what is summed, and what is missing."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from llenergymeasure.analyse.energy import Joules, NoEnergy, energy_of, series_of
-from llenergymeasure.model.mark import Interval, interval_of
-from llenergymeasure.model.reading import ENERGY_KINDS, Channel, ChannelKind
-from llenergymeasure.model.trace import Trace
+from llenergymeasure.model.mark import Interval, Phase, interval_of
+from llenergymeasure.model.reading import ENERGY_KINDS, Channel
+from llenergymeasure.model.trace import Trace, TraceHead
 from llenergymeasure.schema.experiment import DomainEnergy
 from llenergymeasure.schema.quantity import Grade, Quantity, missing
 from llenergymeasure.schema.quantity import Interval as Bounds
-
-# The best that reads comes first.
-_PREFERENCE: tuple[ChannelKind, ...] = ("counter", "power_instant", "power_mean", "model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,114 +28,164 @@ class TrialEnergy:
     largest_gap_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one channel gave."""
+
+    channel: Channel
+    joules: Joules
+
+    @property
+    def estimated(self) -> bool:
+        return self.channel.kind == "model"
+
+    @property
+    def grade(self) -> Grade:
+        return "C" if self.estimated else "B"
+
+
+@dataclass(slots=True)
+class _Device:
+    """One device: the best answer for each of its domains, and why others gave none."""
+
+    parts: list[_Part] = field(default_factory=list)
+    refusals: list[tuple[Channel, NoEnergy]] = field(default_factory=list)
+
+    @property
+    def summed(self) -> list[_Part]:
+        """The parts that no other part covers: their domains are disjoint."""
+        covered = {domain for part in self.parts for domain in part.channel.covers}
+        return [part for part in self.parts if part.channel.domain not in covered]
+
+    @property
+    def unanswered(self) -> list[NoEnergy]:
+        """The refusals of domains that nothing else speaks for: with one of them, a sum would quietly be smaller."""
+        known = {part.channel.domain for part in self.parts}
+        known |= {domain for part in self.parts for domain in part.channel.covers}
+        return [refusal for channel, refusal in self.refusals if channel.domain not in known]
+
+
 def energy_of_window(trace: Trace, window: Interval) -> TrialEnergy:
-    """Sum over the devices that the session says worked; a device without a readable channel makes the total missing."""
+    """Sum over the devices that the session says worked; one without a readable channel makes the total missing."""
     used = trace.head.session.device_ids
-    channels = [channel for channel in trace.head.channels if channel.kind in ENERGY_KINDS]
-    best: dict[str, tuple[Channel, Joules]] = {}
-    refusals: dict[str, list[NoEnergy]] = {}
-    for channel in sorted(channels, key=lambda channel: _PREFERENCE.index(channel.kind)):
-        if channel.device in best:
-            continue
-        found = energy_of(channel, series_of(trace.readings, channel.id), window)
-        if isinstance(found, Joules):
-            best[channel.device] = (channel, found)
-        else:
-            refusals.setdefault(channel.device, []).append(found)
-    parts = tuple(_domain(*best[device], in_headline=True) for device in used if device in best)
-    others = tuple(_domain(*pair, in_headline=False) for device, pair in best.items() if device not in used)
+    devices = _devices(trace, window)
+    working = [devices.get(device, _Device()) for device in used]
+    summed = [part for device in working for part in device.summed]
     return TrialEnergy(
-        total_j=_total(used, best, refusals, bool(channels)),
-        scope=_scope([best[device] for device in used if device in best]),
-        parts=parts,
-        bystanders=others,
-        budget=_budget([best[device][1] for device in used if device in best]),
-        resets=tuple(refusal.reason for found in refusals.values() for refusal in found if refusal.reset),
-        largest_gap_s=max((best[device][1].largest_gap_s for device in used if device in best), default=0.0),
+        total_j=_total(trace.head, dict(zip(used, working, strict=True))),
+        scope=_scope(summed),
+        parts=tuple(_domain(part, part in device.summed) for device in working for part in device.parts),
+        bystanders=tuple(
+            _domain(part, False) for name, device in devices.items() if name not in used for part in device.parts
+        ),
+        budget=_budget(summed),
+        resets=tuple(refusal.reason for device in working for _, refusal in device.refusals if refusal.reset),
+        largest_gap_s=max((part.joules.largest_gap_s for part in summed), default=0.0),
     )
 
 
-def power_of_phase(trace: Trace, phase: str) -> float | None:
+def power_of_phase(trace: Trace, phase: Phase) -> float | None:
     """Mean power in W over a rest phase, over the metered devices that worked; ``None`` where no meter reads."""
-    over = interval_of(trace.head.marks, phase)  # type: ignore[arg-type]
+    over = interval_of(trace.head.marks, phase)
     if over is None or over.duration_s <= 0:
         return None
     energy = energy_of_window(trace, over).total_j
     return None if energy.value is None or energy.estimated else energy.value / over.duration_s
 
 
-def _total(
-    used: tuple[str, ...],
-    best: dict[str, tuple[Channel, Joules]],
-    refusals: dict[str, list[NoEnergy]],
-    any_channel: bool,
-) -> Quantity:
-    if not any_channel:
-        return missing("J", "no energy source was read")
-    if not used:
-        return missing("J", "the backend does not say which devices worked")
-    uncovered = [device for device in used if device not in best]
-    if uncovered:
-        why = "; ".join(refusal.reason for device in uncovered for refusal in refusals.get(device, []))
-        return missing("J", f"no channel gave the energy of {', '.join(uncovered)}" + (f": {why}" if why else ""))
-    pairs = [best[device] for device in used]
-    estimated = [channel.kind == "model" for channel, _ in pairs]
-    if any(estimated) and not all(estimated):
-        return missing("J", "estimated and metered energy are never added")
-    joules = [found for _, found in pairs]
+def _devices(trace: Trace, window: Interval) -> dict[str, _Device]:
+    """Every device that has an energy channel; for each of its domains the first channel, best kind first, that answers."""
+    devices: dict[str, _Device] = {}
+    channels = [channel for channel in trace.head.channels if channel.kind in ENERGY_KINDS]
+    for channel in sorted(channels, key=lambda channel: ENERGY_KINDS.index(channel.kind)):
+        device = devices.setdefault(channel.device, _Device())
+        if any(part.channel.domain == channel.domain for part in device.parts):
+            continue
+        found = energy_of(channel, series_of(trace.readings, channel.id), window)
+        if isinstance(found, Joules):
+            device.parts.append(_Part(channel, found))
+        else:
+            device.refusals.append((channel, found))
+    return devices
+
+
+def _total(head: TraceHead, used: dict[str, _Device]) -> Quantity:
+    why_not = _why_no_total(head, used)
+    if why_not:
+        return missing("J", why_not)
+    parts = [part for device in used.values() for part in device.summed]
+    joules = [part.joules for part in parts]
     value = math.fsum(found.energy_j for found in joules)
-    bounds = Bounds(low=math.fsum(found.low_j for found in joules), high=math.fsum(found.high_j for found in joules))
+    estimated = parts[0].estimated
     repeatability = None
-    if not estimated[0]:
+    if not estimated:
         half = 1.96 * math.sqrt(math.fsum((found.energy_j * (found.u_edge or 0.0)) ** 2 for found in joules))
         repeatability = Bounds(low=value - half, high=value + half)
     return Quantity(
         value=value,
         unit="J",
         repeatability_95=repeatability,
-        absolute_95=bounds,
+        # Boards of one make may share their gain's error: bounds are added, not squares.
+        absolute_95=Bounds(
+            low=math.fsum(found.low_j for found in joules), high=math.fsum(found.high_j for found in joules)
+        ),
         n=1,
-        grade=_grade(pairs[0][0]),
-        estimated=estimated[0],
-        interval_reason="a model has bounds, no repeatability of its own" if estimated[0] else None,
+        grade=parts[0].grade,
+        estimated=estimated,
+        interval_reason="a model has bounds, no repeatability of its own" if estimated else None,
     )
 
 
-def _grade(channel: Channel) -> Grade:
-    return "C" if channel.kind == "model" else "B"
+def _why_no_total(head: TraceHead, used: dict[str, _Device]) -> str:
+    """Why there is no total, or an empty string."""
+    if not any(channel.kind in ENERGY_KINDS for channel in head.channels):
+        verdicts = "; ".join(f"{verdict.source}: {verdict.reason}" for verdict in head.verdicts)
+        return "no energy source was read" + (f" ({verdicts})" if verdicts else "")
+    if not used:
+        return "the backend does not say which devices worked"
+    gone = {name: device for name, device in used.items() if not device.parts or device.unanswered}
+    if gone:
+        reasons = dict.fromkeys(refusal.reason for device in gone.values() for refusal in device.unanswered)
+        why = "; ".join(reasons) or "no channel reads it"
+        return f"no channel gave the whole energy of {', '.join(gone)}: {why}"
+    if len({part.estimated for device in used.values() for part in device.summed}) > 1:
+        return "estimated and metered energy are never added"
+    return ""
 
 
-def _domain(channel: Channel, found: Joules, *, in_headline: bool) -> DomainEnergy:
+def _domain(part: _Part, in_headline: bool) -> DomainEnergy:
+    found = part.joules
     return DomainEnergy(
-        domain=channel.domain,
-        device=channel.device,
-        source=channel.source,
+        domain=part.channel.domain,
+        device=part.channel.device,
+        source=part.channel.source,
         method=found.method,
-        grade=_grade(channel),
-        estimated=channel.kind == "model",
+        grade=part.grade,
+        estimated=part.estimated,
         gross_j=Quantity(
             value=found.energy_j,
             unit="J",
             absolute_95=Bounds(low=found.low_j, high=found.high_j),
-            grade=_grade(channel),
-            estimated=channel.kind == "model",
+            grade=part.grade,
+            estimated=part.estimated,
         ),
         in_headline=in_headline,
     )
 
 
-def _scope(pairs: list[tuple[Channel, Joules]]) -> str:
-    if not pairs:
+def _scope(parts: Iterable[_Part]) -> str:
+    domains = sorted({part.channel.domain for part in parts})
+    if not domains:
         return "none"
-    domains = sorted({channel.domain for channel, _ in pairs})
-    word = "estimated" if any(channel.kind == "model" for channel, _ in pairs) else "metered"
+    word = "estimated" if any(part.estimated for part in parts) else "metered"
     return f"{' + '.join(domains)}, {word}"
 
 
-def _budget(joules: list[Joules]) -> tuple[tuple[str, float], ...]:
+def _budget(parts: Iterable[_Part]) -> tuple[tuple[str, float], ...]:
+    """The largest of each term over the parts."""
     lines = []
     for name in ("u_gain", "u_edge"):
-        values = [value for found in joules if (value := getattr(found, name)) is not None]
+        values = [value for part in parts if (value := getattr(part.joules, name)) is not None]
         if values:
             lines.append((name, max(values)))
     return tuple(lines)

@@ -22,7 +22,7 @@ def latencies(requests: tuple[RequestRecord, ...], *, static: bool) -> LatencyGr
     """
     done = [request for request in requests if request.finish_reason not in ("cancelled", "error")]
     timed = [request for request in done if len(request.token_t_ns) == len(request.output_ids) > 0]
-    no_tokens = None if timed else "the backend does not observe tokens"
+    no_tokens = None if timed else _why_not_timed(done)
     started = [(request, _start_ns(request, static)) for request in timed]
     known = [(request, start_ns) for request, start_ns in started if start_ns is not None]
     no_start = no_tokens or (None if known else "the engine does not report when a request starts")
@@ -36,6 +36,10 @@ def latencies(requests: tuple[RequestRecord, ...], *, static: bool) -> LatencyGr
         queue_ms=_spread(queues, "static batches do not queue" if static else "the engine reports no queueing"),
         latency_method="per_token" if timed else "batch_only",
     )
+
+
+def _why_not_timed(done: Sequence[RequestRecord]) -> str:
+    return "the backend does not observe tokens" if done else "no request was finished"
 
 
 def _start_ns(request: RequestRecord, static: bool) -> int | None:

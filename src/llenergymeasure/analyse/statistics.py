@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
 from llenergymeasure.schema.quantity import Interval
 
@@ -53,6 +53,26 @@ def log_ratio_interval(pairs: Sequence[tuple[float, float]], confidence: float =
     mean = math.fsum(logs) / len(logs)
     half = _half_width(logs, confidence)
     return mean, mean - half, mean + half
+
+
+def log_ratio_p(pairs: Sequence[tuple[float, float]]) -> float:
+    """Two-sided p of the paired t test that the mean of ln(a/b) is 0. Needs two pairs or more."""
+    logs = [math.log(a / b) for a, b in pairs]
+    mean, n = math.fsum(logs) / len(logs), len(logs)
+    error = float(np.std(np.asarray(logs), ddof=1)) / math.sqrt(n)
+    if error == 0:
+        return 1.0 if mean == 0 else 0.0
+    return 2 * float(stdtr(n - 1, -abs(mean) / error))
+
+
+def holm(p_values: Sequence[float], alpha: float = 0.05) -> tuple[bool, ...]:
+    """Which hypotheses are rejected with a family-wise error of ``alpha`` (Holm 1979, step down)."""
+    rejected = [False] * len(p_values)
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        if p_values[index] > alpha / (len(p_values) - rank):
+            break
+        rejected[index] = True
+    return tuple(rejected)
 
 
 def _half_width(values: Sequence[float], confidence: float = 0.95) -> float:

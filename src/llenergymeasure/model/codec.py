@@ -2,7 +2,8 @@
 
 ``encode`` and ``decode`` are inverse for frozen dataclasses made of scalars, ``None``, tuples, string-keyed mappings,
 literals, unions and other such dataclasses. Unknown keys are ignored, so that a reader accepts what a newer minor version
-added; a missing key takes the field's default; anything else is a ``CodecError`` that names the place.
+added; a missing key takes the field's default; anything else is a ``CodecError`` that names the place. Neither takes a
+number that is not finite.
 """
 
 from __future__ import annotations
@@ -41,8 +42,16 @@ def encode(value: Any) -> Any:
 
 
 def to_line(value: Any) -> str:
-    """One JSON line, newline included."""
-    return json.dumps(encode(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False) + "\n"
+    """One JSON line, newline included. It is ASCII: text that no encoding can hold (a broken file name) stays writable."""
+    return json.dumps(encode(value), separators=(",", ":"), allow_nan=False) + "\n"
+
+
+def from_line(line: str) -> Any:
+    """The JSON value of a text. Raises ``CodecError`` for whatever is not JSON."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise CodecError(f"not a JSON line: {line[:80]!r}") from error
 
 
 def decode(cls: type[T], value: Any, path: str = "$") -> T:
@@ -120,11 +129,21 @@ def _decode_dataclass(cls: type, value: Any, path: str) -> Any:
 def _decode_scalar(hint: Any, value: Any, path: str) -> Any:
     if hint is type(None) and value is None:
         return None
-    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+    if hint is float and type(value) in (int, float):
+        return _finite(value, path)
     if hint in (int, str, bool) and type(value) is hint:
         return value
     raise CodecError(f"{path}: expected {getattr(hint, '__name__', hint)}, found {_kind(value)}")
+
+
+def _finite(value: float, path: str) -> float:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise CodecError(f"{path}: expected a finite number, found {number}")
+    return number
 
 
 def _kind(value: Any) -> str:

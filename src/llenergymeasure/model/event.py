@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal, get_args
 
-from llenergymeasure.model.codec import CodecError, JsonValue, decode, encode
+from llenergymeasure.model.codec import CodecError, JsonValue, decode, encode, from_line, to_line
 from llenergymeasure.model.machine import Interpreter, Machine, ProcessIdentity
 from llenergymeasure.model.mark import Mark
 from llenergymeasure.model.reading import Channel, SourceVerdict
@@ -163,6 +162,15 @@ class ClockTriple:
 
 
 @dataclass(frozen=True, slots=True)
+class MeterCost:
+    """What the meter itself used from its first reading to its last."""
+
+    cpu_s: float
+    wall_s: float
+    readings: int
+
+
+@dataclass(frozen=True, slots=True)
 class Child:
     """A process the driver started."""
 
@@ -187,6 +195,14 @@ class Finished:
     kind: str
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A whole line that is no event, as a reader finds it; nobody writes one. ``line`` is its beginning."""
+
+    line: str
+    reason: str
+
+
 Event = (
     Hello
     | Progress
@@ -203,9 +219,11 @@ Event = (
     | Missing
     | Metered
     | ClockTriple
+    | MeterCost
     | Child
     | ChildExit
     | Finished
+    | Unreadable
     | Mark
 )
 _EVENTS: dict[str, type[Any]] = {cls.__name__: cls for cls in get_args(Event)}
@@ -213,20 +231,18 @@ _EVENTS: dict[str, type[Any]] = {cls.__name__: cls for cls in get_args(Event)}
 
 def event_line(event: Event) -> str:
     """One line of an events file."""
-    value = {"event": type(event).__name__, **encode(event)}
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False) + "\n"
+    return to_line({"event": type(event).__name__, **encode(event)})
 
 
 def parse_event(line: str) -> Event | None:
     """The event of one line; ``None`` for an event that this version does not know. Raises ``CodecError`` for a broken line."""
-    try:
-        value = json.loads(line)
-    except ValueError as error:
-        raise CodecError(f"not a JSON line: {line[:80]!r}") from error
-    cls = _EVENTS.get(value.get("event", "")) if isinstance(value, dict) else None
-    if cls is None:
+    value = from_line(line)
+    name = value.get("event") if isinstance(value, dict) else None
+    if not isinstance(name, str):
+        raise CodecError(f"not an event: {line[:80]!r}")
+    if name not in _EVENTS:
         return None
-    event: Event = decode(cls, value)
+    event: Event = decode(_EVENTS[name], value)
     return event
 
 
@@ -237,7 +253,7 @@ def read_events(path: Path) -> Iterator[Event]:
 
 
 class EventTail:
-    """Follows an events file that another process appends to."""
+    """Follows an events file that another process appends to. It never raises for what is in it: see ``Unreadable``."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -253,8 +269,15 @@ class EventTail:
             return ()
         whole = data.rfind(b"\n") + 1
         self._offset += whole
-        events = (parse_event(line) for line in data[:whole].decode("utf-8", errors="replace").split("\n") if line)
+        events = (_read(line) for line in data[:whole].decode("utf-8", errors="replace").split("\n") if line)
         return tuple(event for event in events if event is not None)
+
+
+def _read(line: str) -> Event | None:
+    try:
+        return parse_event(line)
+    except CodecError as error:
+        return Unreadable(line[:80], str(error))
 
 
 class EventLog:

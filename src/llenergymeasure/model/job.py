@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from llenergymeasure.errors import LLEMError
-from llenergymeasure.model.codec import CodecError, JsonValue, decode, to_line
+from llenergymeasure.model.codec import CodecError, JsonValue, decode, from_line, to_line
 from llenergymeasure.model.machine import Architecture
 
 # Raised when a job or an event changes its meaning; host and worker refuse a partner of another version.
@@ -18,7 +17,11 @@ PROTOCOL_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class ModelRef:
-    """A model as one backend opens it: ``path`` is a directory or a GGUF file on the worker's machine."""
+    """A model as one backend opens it: ``path`` is a directory or a GGUF file on the worker's machine.
+
+    ``revision`` is the hub's commit; ``weights_sha256`` identifies local weights; ``weight_bytes`` is their size as stored
+    (``None`` where none are); ``architecture_reason`` says why there is no ``architecture``.
+    """
 
     name: str
     path: str
@@ -27,6 +30,8 @@ class ModelRef:
     weights_sha256: str | None = None
     quantised: bool = False
     architecture: Architecture | None = None
+    architecture_reason: str | None = None
+    weight_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,15 +218,17 @@ _JOBS: dict[str, type[Any]] = {cls.__dataclass_fields__["kind"].default: cls for
 def read_job(path: Path) -> Job:
     """The job in ``path``. Raises ``LLEMError`` naming the file when it is not one this version can run."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = from_line(path.read_text(encoding="utf-8"))
+        if not isinstance(value, dict):
+            raise CodecError("not a JSON object")
         version, kind = value.get("protocol_version"), value.get("kind")
         if version != PROTOCOL_VERSION:
             raise CodecError(f"protocol version {version}, this program speaks {PROTOCOL_VERSION}")
-        if kind not in _JOBS:
+        if not isinstance(kind, str) or kind not in _JOBS:
             raise CodecError(f"job kind {kind!r} is not one of {', '.join(_JOBS)}")
         job: Job = decode(_JOBS[kind], value)
         return job
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError) as error:
         raise LLEMError(f"{path}: not a job: {error}") from error
 
 

@@ -60,10 +60,13 @@ class Interpreter:
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """A decoder's shape, as far as counting its arithmetic needs it.
+    """A decoder's shape, as far as counting its arithmetic and its memory needs it.
 
-    ``parameters`` counts every weight once (tied embeddings once); ``embedding_parameters`` those of the input embedding;
-    ``active_parameters`` those that one token passes through (all, unless experts are routed).
+    ``parameters`` counts every weight once (tied embeddings once); ``embedding_parameters`` those that are looked up and not
+    multiplied (input embedding, learned positions); ``active_parameters`` those that one token passes through (all, unless
+    experts are routed). ``key_value_heads`` and ``head_dim`` are the cache's. ``sliding_layers`` of the layers attend to the last
+    ``sliding_window`` positions only. ``intermediate_size`` is the width of one feed-forward network, or of one expert where all
+    layers route; ``experts`` are the routed ones of a layer, shared ones left out.
     """
 
     family: str
@@ -78,3 +81,14 @@ class Architecture:
     active_parameters: int
     embedding_parameters: int
     tied_embeddings: bool
+    intermediate_size: int | None = None
+    experts: int | None = None
+    experts_per_token: int | None = None
+    sliding_window: int | None = None
+    sliding_layers: int = 0
+
+    def key_value_elements(self, positions: int) -> int:
+        """Numbers in the key-value cache of one sequence of ``positions``: 2·n_kv·d_h a layer and position held."""
+        windowed = min(positions, self.sliding_window or positions)
+        held = (self.layers - self.sliding_layers) * positions + self.sliding_layers * windowed
+        return 2 * self.key_value_heads * self.head_dim * held

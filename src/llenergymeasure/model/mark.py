@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from llenergymeasure.units import ns_to_s
+
 Phase = Literal["idle", "load", "idle_loaded", "warmup", "window", "quiet", "close"]
 Edge = Literal["begin", "end"]
 
@@ -34,7 +36,7 @@ class Interval:
 
     @property
     def duration_s(self) -> float:
-        return (self.end_ns - self.begin_ns) / 1e9
+        return ns_to_s(self.end_ns - self.begin_ns)
 
 
 def interval_of(marks: tuple[Mark, ...], phase: Phase) -> Interval | None:

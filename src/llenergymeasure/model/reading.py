@@ -24,7 +24,8 @@ ChannelKind = Literal[
     "throttle_time",
 ]
 
-ENERGY_KINDS: frozenset[str] = frozenset({"counter", "power_instant", "power_mean", "model"})
+# The kinds from which energy is computed, the best first.
+ENERGY_KINDS: tuple[ChannelKind, ...] = ("counter", "power_instant", "power_mean", "model")
 
 
 class Status(IntEnum):
@@ -56,7 +57,8 @@ class Channel:
 
     ``device`` is a stable id (a GPU's UUID, ``cpu``); ``update_period_s``, ``averaging_s`` and ``lag_s`` describe the sensor and
     are ``None`` when not known; ``resolution`` is in ``unit``; ``stated_error`` is relative (0.05 = ±5 %); ``covers`` names the
-    domains included in this one, so that sums never count a joule twice.
+    domains included in this one, so that sums never count a joule twice; ``detail`` tells channels of one device, domain and
+    kind apart (the cause of throttling).
     """
 
     id: int
@@ -74,6 +76,7 @@ class Channel:
     stated_error: float | None = None
     covers: tuple[Domain, ...] = ()
     cpu_power_model: CpuPowerModel | None = None
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

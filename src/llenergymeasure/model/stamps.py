@@ -38,24 +38,30 @@ class StampWriter:
         self._capacity = 0
         self._map: mmap.mmap | None = None
         self._words: memoryview | None = None
-        self.reserve(0)
+        try:
+            self.reserve(0)
+        except OSError:
+            self._file.close()
+            raise
         words = self._mapped()
         words[0], words[1], words[_COUNT] = MAGIC, VERSION, 0
 
     def reserve(self, records: int) -> None:
-        """Make sure that ``records`` more fit."""
-        needed = self._records + records
-        if self._map is not None and needed <= self._capacity:
-            return
-        self._unmap()
-        self._capacity = max(needed, 4096)
-        size = (_HEADER_WORDS + self._capacity * _RECORD_WORDS) * _WORD
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(self._file.fileno(), 0, size)
-        else:
-            os.ftruncate(self._file.fileno(), size)
-        self._map = mmap.mmap(self._file.fileno(), size)
-        self._words = memoryview(self._map).cast("q")
+        """Make sure that ``records`` more fit. When it raises, what was there before still works."""
+        with self._lock:
+            needed = self._records + records
+            if self._map is not None and needed <= self._capacity:
+                return
+            capacity = max(needed, 4096)
+            size = _size(capacity)
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(self._file.fileno(), 0, size)
+            else:
+                os.ftruncate(self._file.fileno(), size)
+            self._unmap()
+            self._map = mmap.mmap(self._file.fileno(), size)
+            self._words = memoryview(self._map).cast("q")
+            self._capacity = capacity
 
     def token(self, sequence: int, t_ns: int) -> None:
         """One token of request ``sequence`` appeared at ``t_ns``."""
@@ -90,7 +96,7 @@ class StampWriter:
         if self._map is None:
             return
         self._unmap()
-        os.ftruncate(self._file.fileno(), (_HEADER_WORDS + self._records * _RECORD_WORDS) * _WORD)
+        os.ftruncate(self._file.fileno(), _size(self._records))
         self._file.close()
 
     def __enter__(self) -> StampWriter:
@@ -100,6 +106,10 @@ class StampWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _size(records: int) -> int:
+    return (_HEADER_WORDS + records * _RECORD_WORDS) * _WORD
 
 
 def count_stamps(path: Path) -> int:
@@ -116,7 +126,7 @@ def count_stamps(path: Path) -> int:
 
 
 def read_stamps(path: Path) -> tuple[dict[int, array[int]], dict[int, array[int]]]:
-    """(token times by request, step times by batch), in the order written. Raises ``ValueError`` for another file."""
+    """(token times by request, step times by batch), in the order written. Raises ``ValueError`` for another or a torn file."""
     data = path.read_bytes()
     words = array("q")
     words.frombytes(data[: len(data) // _WORD * _WORD])
@@ -125,6 +135,8 @@ def read_stamps(path: Path) -> tuple[dict[int, array[int]], dict[int, array[int]
     tokens: dict[int, array[int]] = {}
     steps: dict[int, array[int]] = {}
     end = _HEADER_WORDS + _RECORD_WORDS * words[_COUNT]
+    if end > len(words):
+        raise ValueError(f"{path}: cut short: {words[_COUNT]} stamps were written")
     for place in range(_HEADER_WORDS, end, _RECORD_WORDS):
         t_ns, code = words[place], words[place + 1]
         (steps if code % 2 else tokens).setdefault(code // 2, array("q")).append(t_ns)

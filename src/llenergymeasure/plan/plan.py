@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from llenergymeasure.model.codec import JsonValue
-from llenergymeasure.model.job import BackendChoice, Decoder, Identity, Limits, Metering, ModelRef, Protocol, TrialJob
-from llenergymeasure.plan.order import PlannedTrial
+from llenergymeasure.model.job import (
+    BackendChoice,
+    Decoder,
+    Identity,
+    Limits,
+    Lora,
+    Metering,
+    ModelRef,
+    Protocol,
+    TrialJob,
+)
+from llenergymeasure.plan.order import CycleOrder, PlannedTrial
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +43,11 @@ class PlannedExperiment:
     protocol: Protocol
     metering: Metering
     limits: Limits
+    weights: Literal["real", "random"] = "real"
+    draft_model: ModelRef | None = None
+    lora: Lora | None = None
+    cold_start: bool = False
+    trust_remote_code: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +56,19 @@ class SkippedPoint:
 
     label: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """How often, in which order, with which pauses, and when to stop; the order's seed as used."""
+
+    n_cycles: int
+    cycle_order: CycleOrder
+    order_seed: int
+    config_gap_seconds: float = 0.0
+    cycle_gap_seconds: float = 0.0
+    max_seconds: float | None = None
+    max_consecutive_failures: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +81,7 @@ class Plan:
     trials: tuple[PlannedTrial, ...]
     skipped: tuple[SkippedPoint, ...]
     merged: int
-    execution: Mapping[str, JsonValue]
+    execution: Execution
     created_at: str
     llenergymeasure_version: str
     schema_version: str = "2.0"
@@ -88,5 +117,10 @@ def job_for(plan: Plan, trial: PlannedTrial, *, attempt: int, experiment_id: str
         protocol=experiment.protocol,
         metering=experiment.metering,
         limits=experiment.limits,
+        weights=experiment.weights,
+        draft_model=experiment.draft_model,
+        lora=experiment.lora,
+        cold_start=experiment.cold_start,
+        trust_remote_code=experiment.trust_remote_code,
         runner=experiment.runner,
     )

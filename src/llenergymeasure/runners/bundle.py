@@ -33,8 +33,8 @@ def bundle() -> Path:
     package = Path(llenergymeasure.__file__).parent
     sources = {name: (package / name).read_bytes() for name in _FILES}
     for folder in _FOLDERS:
-        for path in sorted((package / folder).glob("*.py")):
-            sources[f"{folder}/{path.name}"] = path.read_bytes()
+        for path in sorted((package / folder).rglob("*.py")):
+            sources[path.relative_to(package).as_posix()] = path.read_bytes()
     digest = hashlib.sha256()
     for name in sorted(sources):
         digest.update(name.encode() + b"\0" + sources[name] + b"\0")
@@ -56,3 +56,5 @@ def _write(target: Path, sources: dict[str, bytes]) -> None:
         os.rename(draft, target)
     except OSError:  # another process was first; both hold the same bytes
         shutil.rmtree(draft)
+        if not target.is_dir():
+            raise

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from llenergymeasure.errors import BackendError
 from llenergymeasure.model.codec import decode
-from llenergymeasure.model.event import Event, EventTail
+from llenergymeasure.model.event import Event, EventTail, Finished, Unreadable
 from llenergymeasure.model.folder import JOB, WORKER_ERROR, WORKER_EVENTS, WORKER_LOG
 from llenergymeasure.model.job import Job, job_text
 from llenergymeasure.model.outcome import Failure
@@ -36,6 +36,8 @@ def run_job(
         while True:
             ended = _ended(process)
             for event in tail.new():
+                if isinstance(event, Unreadable):
+                    raise BackendError(f"{job.kind} job: the worker wrote an event that cannot be read: {event.reason}")
                 events.append(event)
                 on_event(event)
             if ended:
@@ -47,7 +49,7 @@ def run_job(
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    if process.returncode != 0:
+    if process.returncode != 0 or not any(isinstance(event, Finished) for event in events):
         raise _failed(folder, job.kind, process.returncode)
     return tuple(events)
 

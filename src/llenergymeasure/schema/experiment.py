@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 from llenergymeasure.errors import StoreError
 from llenergymeasure.schema.quantity import Grade, Quantity, Record
@@ -154,15 +153,16 @@ class ExperimentResult(Record):
     def from_json(cls, path: str | Path) -> ExperimentResult:
         """Load a result. Raises ``StoreError`` for a file that is not one; a newer minor version loads with its fields kept."""
         try:
-            result = cls.model_validate_json(Path(path).read_text(encoding="utf-8"))
-        except (OSError, ValidationError) as error:
+            value = json.loads(Path(path).read_text(encoding="utf-8"))
+            version = str(value.get("schema_version", SCHEMA_VERSION)) if isinstance(value, dict) else SCHEMA_VERSION
+            if version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
+                raise StoreError(
+                    f"{path}: schema {version}, this program reads {SCHEMA_VERSION}",
+                    hint="use a newer llenergymeasure",
+                )
+            return cls.model_validate(value)
+        except (OSError, ValueError) as error:
             raise StoreError(f"{path}: not a result: {error}") from error
-        if result.schema_version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
-            raise StoreError(
-                f"{path}: schema {result.schema_version}, this program reads {SCHEMA_VERSION}",
-                hint="use a newer llenergymeasure",
-            )
-        return result
 
     def summary(self) -> str:
         """The result as a person reads it."""

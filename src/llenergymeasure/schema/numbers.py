@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from llenergymeasure.schema.quantity import Interval
 
 MISSING = "–"
@@ -21,11 +19,7 @@ def prefix_for(value: float) -> tuple[float, str]:
 
 def three_digits(value: float) -> str:
     """Three significant digits without an exponent; thousands are grouped."""
-    if value == 0:
-        return "0"
-    decimals = max(0, 2 - math.floor(math.log10(abs(value))))
-    rounded = round(value, 2 - math.floor(math.log10(abs(value))))
-    return f"{rounded:,.{min(decimals, 6)}f}"
+    return _fixed(value, _places(value, 3))
 
 
 def with_unit(value: float | None, unit: str) -> str:
@@ -42,23 +36,27 @@ def plus_minus(value: float, interval: Interval, scale: float = 1.0) -> str:
     value /= scale
     if half <= 0:
         return f"{three_digits(value)} ± 0"
-    decimals = max(0, 1 - math.floor(math.log10(half)))
-    half_digits = round(half, 1 - math.floor(math.log10(half)))
-    return f"{value:,.{decimals}f} ± {half_digits:,.{decimals}f}"
+    places = _places(half, 2)
+    return f"{_fixed(value, places)} ± {_fixed(half, places)}"
 
 
 def bounds(interval: Interval, scale: float = 1.0) -> str:
-    """``(50 … 298)`` to two digits."""
-
-    def two(value: float) -> str:
-        if value == 0:
-            return "0"
-        places = 1 - math.floor(math.log10(abs(value)))
-        return f"{round(value, places):,.{max(0, places)}f}"
-
-    return f"({two(interval.low / scale)} … {two(interval.high / scale)})"
+    """``(50 … 300)`` to two digits."""
+    low, high = (_fixed(end / scale, _places(end / scale, 2)) for end in (interval.low, interval.high))
+    return f"({low} … {high})"
 
 
 def mebibytes(value: int | None) -> str:
     """Bytes as MiB."""
     return MISSING if value is None else f"{value / 2**20:,.0f} MiB"
+
+
+def _places(value: float, digits: int) -> int:
+    """Decimal places that leave ``digits`` significant ones, counted after rounding: 9.996 to three is 10.0."""
+    if value == 0:
+        return 0
+    return digits - 1 - int(f"{value:.{digits - 1}e}".partition("e")[2])
+
+
+def _fixed(value: float, places: int) -> str:
+    return f"{round(value, places):,.{max(0, places)}f}"

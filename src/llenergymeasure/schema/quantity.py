@@ -42,7 +42,7 @@ class Quantity(Record):
 
     @model_validator(mode="after")
     def _missing_has_a_reason(self) -> Quantity:
-        if (self.value is None) != (self.reason is not None):
+        if (self.value is None) != bool(self.reason):
             raise ValueError("a quantity has either a value or a reason for having none")
         return self
 

@@ -43,6 +43,7 @@ class FailedTrial(Record):
     kind: str
     message: str
     hint: str = ""
+    log_tail: str = ""
     folder: str
     config: Mapping[str, Any]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from array import array
 from pathlib import Path
@@ -15,10 +16,18 @@ from llenergymeasure.model.codec import decode, encode
 from llenergymeasure.model.folder import READINGS, REQUESTS, TRACE
 from llenergymeasure.model.reading import Readings
 from llenergymeasure.model.request import RequestRecord
-from llenergymeasure.model.trace import Trace, TraceHead
+from llenergymeasure.model.trace import TRACE_VERSION, Trace, TraceHead
 from llenergymeasure.store.atomic import replacing, write_text
 
-_READING_COLUMNS = ("t_ns", "call_ns", "channel", "value", "status")
+_READINGS_SCHEMA = pa.schema(
+    [
+        ("t_ns", pa.int64()),
+        ("call_ns", pa.int64()),
+        ("channel", pa.int64()),
+        ("value", pa.float64()),
+        ("status", pa.int64()),
+    ]
+)
 _REQUESTS_SCHEMA = pa.schema(
     [
         ("sequence", pa.int64()),
@@ -42,9 +51,9 @@ _REQUESTS_SCHEMA = pa.schema(
 
 def write_trace(folder: Path, trace: Trace) -> None:
     """Write the three files of a trace; ``trace.json`` last. Raises ``StoreError``."""
-    columns = {name: pa.array(getattr(trace.readings, name)) for name in _READING_COLUMNS}
+    columns = {name: getattr(trace.readings, name) for name in _READINGS_SCHEMA.names}
     with replacing(folder / READINGS) as draft:
-        pq.write_table(pa.table(columns), draft, compression="zstd")
+        pq.write_table(pa.table(columns, schema=_READINGS_SCHEMA), draft, compression="zstd")
     rows = [_row(record) for record in trace.requests]
     with replacing(folder / REQUESTS) as draft:
         pq.write_table(pa.Table.from_pylist(rows, schema=_REQUESTS_SCHEMA), draft, compression="zstd")
@@ -52,17 +61,24 @@ def write_trace(folder: Path, trace: Trace) -> None:
 
 
 def read_trace(folder: Path) -> Trace:
-    """The trace of a trial folder. Raises ``StoreError`` when it is not there or not whole."""
+    """The trace of a trial folder. Raises ``StoreError`` when it is not there, not whole, or of another major version."""
     try:
-        head = decode(TraceHead, json.loads((folder / TRACE).read_text(encoding="utf-8")))
+        head = _head(json.loads((folder / TRACE).read_text(encoding="utf-8")))
         requests = tuple(_record(row) for row in pq.read_table(folder / REQUESTS).to_pylist())
         table = pq.read_table(folder / READINGS)
-    except (OSError, ValueError, pa.ArrowException) as error:
+        readings = Readings()
+        for name in _READINGS_SCHEMA.names:
+            getattr(readings, name).extend(table.column(name).to_pylist())
+    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise StoreError(f"{folder}: the trace cannot be read: {error}") from error
-    readings = Readings()
-    for name in _READING_COLUMNS:
-        getattr(readings, name).extend(table.column(name).to_pylist())
     return Trace(head, requests, readings)
+
+
+def _head(value: Any) -> TraceHead:
+    version = str(value.get("version")) if isinstance(value, dict) else "none"
+    if version.split(".")[0] != TRACE_VERSION.split(".")[0]:
+        raise ValueError(f"it has version {version}, this program reads {TRACE_VERSION}")
+    return decode(TraceHead, value)
 
 
 def _row(record: RequestRecord) -> dict[str, Any]:
@@ -86,8 +102,8 @@ def _row(record: RequestRecord) -> dict[str, Any]:
 
 
 def _record(row: dict[str, Any]) -> RequestRecord:
-    derived = ("input_tokens", "output_tokens", "first_token_ns")
-    fields = {name: value for name, value in row.items() if name not in derived}
+    names = {field.name for field in dataclasses.fields(RequestRecord)}
+    fields = {name: value for name, value in row.items() if name in names}
     fields["input_ids"] = array("i", row["input_ids"])
     fields["output_ids"] = array("i", row["output_ids"])
     fields["token_t_ns"] = array("q", row["token_t_ns"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Literal
 
 from llenergymeasure.clock import utc_now
 from llenergymeasure.errors import StoreError
-from llenergymeasure.model.codec import CodecError, decode, to_line
+from llenergymeasure.model.codec import CodecError, decode, from_line, to_line
 
 Happening = Literal["running", "completed", "failed", "stopped"]
 
@@ -35,11 +34,13 @@ class Journal:
         self._path = path
 
     def entries(self) -> tuple[Entry, ...]:
-        """All whole entries in order."""
+        """All whole entries in order. Raises ``StoreError`` when the file is there and cannot be read."""
         try:
             lines = self._path.read_text(encoding="utf-8", errors="replace").split("\n")
         except FileNotFoundError:
             return ()
+        except OSError as error:
+            raise StoreError(f"{self._path}: cannot be read: {error.strerror}") from error
         return tuple(_whole(lines))
 
     def running(self, trial: int, attempt: int, folder: str) -> None:
@@ -80,6 +81,6 @@ def _last_byte(path: Path) -> bytes:
 def _whole(lines: Iterable[str]) -> Iterable[Entry]:
     for line in lines:
         try:
-            yield decode(Entry, json.loads(line))
-        except (ValueError, CodecError):
+            yield decode(Entry, from_line(line))
+        except CodecError:
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,25 +14,26 @@ from llenergymeasure.model.outcome import Failure
 from llenergymeasure.model.stamps import count_stamps
 from llenergymeasure.plan.order import PlannedTrial
 from llenergymeasure.plan.plan import Plan, PlannedExperiment, job_for
+from llenergymeasure.report.observer import Live, Observer
 from llenergymeasure.schedulers.contract import Handle, Scheduler
 from llenergymeasure.schema.experiment import ExperimentResult
 from llenergymeasure.store.atomic import write_text
 from llenergymeasure.store.layout import INPUTS_FOLDER, JOURNAL, TRIALS_FOLDER, trial_folder_name
 from llenergymeasure.study.interrupts import Interrupts
 from llenergymeasure.study.journal import Journal
-from llenergymeasure.study.observer import Live, Observer
-from llenergymeasure.study.settle import is_settled, settle
+from llenergymeasure.study.settle import settle
+from llenergymeasure.trial.alone import wait_until_alone
 from llenergymeasure.units import ns_to_s
 
 _POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Stopping:
-    """When the loop ends before the plan does."""
+class Attempt:
+    """One try at a trial; attempts count from 1."""
 
-    max_seconds: float | None = None
-    max_consecutive_failures: int | None = None
+    trial: PlannedTrial
+    number: int
 
 
 @dataclass(slots=True)
@@ -67,78 +68,104 @@ class Loop:
         self._journal = Journal(folder / JOURNAL)
         self.record = Record()
 
-    def run(self, stopping: Stopping, interrupts: Interrupts) -> Record:
-        """Run what is left of the plan."""
-        begin_ns, in_a_row = self._clock.now_ns(), 0
-        for trial, attempt in self.left():
-            if stopping.max_seconds is not None and ns_to_s(self._clock.now_ns() - begin_ns) >= stopping.max_seconds:
-                self.record.stopped = f"the time budget of {stopping.max_seconds:g} s is used"
+    def take_stock(self) -> tuple[Attempt, ...]:
+        """What must run. Outcomes that stand enter the record; the journal learns of those that it had not heard of."""
+        last = {entry.trial: entry for entry in self._journal.entries() if entry.trial is not None}
+        left = []
+        for trial in self._plan.trials:
+            entry = last.get(trial.number)
+            if entry is None or entry.attempt is None or entry.folder is None:
+                left.append(Attempt(trial, 1))
+                continue
+            outcome = self._standing(entry.folder)
+            if outcome is None:
+                left.append(Attempt(trial, entry.attempt + 1))
+                continue
+            self._enter(trial, entry.folder, outcome)
+            if entry.event == "running":
+                self._write(Attempt(trial, entry.attempt), entry.folder, outcome)
+        return tuple(left)
+
+    def run(self, left: Sequence[Attempt], interrupts: Interrupts) -> Record:
+        """Run these attempts in their order until they are done, or until something says to stop."""
+        begin_ns, failures, before = self._clock.now_ns(), 0, None
+        for attempt in left:
+            self._pause(before, attempt.trial, interrupts)
+            self.record.stopped = self._reason_to_stop(begin_ns, failures, interrupts)
+            if self.record.stopped:
                 break
-            outcome = self._run_trial(trial, attempt, interrupts)
-            in_a_row = in_a_row + 1 if isinstance(outcome, Failure) else 0
-            if interrupts.count:
-                self.record.stopped, self.record.interrupted = "interrupted", True
-                break
-            if stopping.max_consecutive_failures is not None and in_a_row >= stopping.max_consecutive_failures:
-                self.record.stopped = f"{in_a_row} trials failed in a row"
-                break
+            outcome = self._run_trial(attempt, interrupts)
+            failures = failures + 1 if isinstance(outcome, Failure) else 0
+            before = attempt.trial
+        self.record.interrupted = interrupts.count > 0
+        if self.record.interrupted:
+            self.record.stopped = "interrupted"
         if self.record.stopped:
             self._journal.stopped(self.record.stopped)
         return self.record
 
-    def left(self) -> Iterator[tuple[PlannedTrial, int]]:
-        """The trials that must run, each with the number of its attempt; the others enter the record as they are."""
-        attempts: dict[int, tuple[int, str]] = {}
-        for entry in self._journal.entries():
-            if entry.trial is not None and entry.attempt is not None and entry.folder is not None:
-                attempts[entry.trial] = (entry.attempt, entry.folder)
-        to_run = []
-        for trial in self._plan.trials:
-            attempt, name = attempts.get(trial.number, (0, ""))
-            if attempt and self._stays(trial, attempt, name):
-                continue
-            to_run.append((trial, attempt + 1))
-        yield from to_run
-
-    def _stays(self, trial: PlannedTrial, attempt: int, name: str) -> bool:
-        """Whether the last attempt at a trial counts; its outcome is taken from the folder, and journalled if it was not."""
+    def _standing(self, name: str) -> ExperimentResult | Failure | None:
+        """The outcome of an earlier attempt that counts; ``None`` when the trial has to run again."""
         folder = self._folder / TRIALS_FOLDER / name
-        if not is_settled(folder) and self._retry_failed:
-            return False
+        wait_until_alone(folder, self._observer.say)
         outcome = settle(folder)
-        if isinstance(outcome, Failure) and outcome.kind == "interrupted":
-            return False
-        self._keep(trial, attempt, name, outcome)
-        return True
-
-    def _run_trial(self, trial: PlannedTrial, attempt: int, interrupts: Interrupts) -> ExperimentResult | Failure:
-        """One attempt at one trial, from its folder to its outcome."""
-        experiment = self._plan.experiment_of(trial)
-        folder = self._open_folder(trial, experiment, attempt)
-        self._observer.trial_begins(trial, experiment, attempt)
-        self._journal.running(trial.number, attempt, folder.name)
-        self._wait(self._scheduler.submit(folder), folder, interrupts)
-        outcome = settle(folder)
-        self._keep(trial, attempt, folder.name, outcome)
-        self._observer.trial_ends(trial, experiment, outcome)
+        if isinstance(outcome, Failure) and (outcome.kind == "interrupted" or self._retry_failed):
+            self._observer.say(
+                f"{name} was {'interrupted' if outcome.kind == 'interrupted' else 'failed'}: it runs again"
+            )
+            return None
         return outcome
 
-    def _open_folder(self, trial: PlannedTrial, experiment: PlannedExperiment, attempt: int) -> Path:
+    def _reason_to_stop(self, begin_ns: int, failures: int, interrupts: Interrupts) -> str:
+        execution = self._plan.execution
+        if interrupts.count:
+            return "interrupted"
+        if execution.max_seconds is not None and ns_to_s(self._clock.now_ns() - begin_ns) >= execution.max_seconds:
+            return f"the time budget of {execution.max_seconds:g} s is used"
+        if execution.max_consecutive_failures is not None and failures >= execution.max_consecutive_failures:
+            return f"{failures} trials failed in a row"
+        return ""
+
+    def _pause(self, before: PlannedTrial | None, trial: PlannedTrial, interrupts: Interrupts) -> None:
+        """The pause that the study asks for between trials, or between cycles."""
+        if before is None:
+            return
+        execution = self._plan.execution
+        seconds = execution.cycle_gap_seconds if trial.cycle != before.cycle else execution.config_gap_seconds
+        end_s = ns_to_s(self._clock.now_ns()) + seconds
+        while (left_s := end_s - ns_to_s(self._clock.now_ns())) > 0 and not interrupts.count:
+            self._observer.waiting(left_s)
+            self._clock.sleep(min(left_s, _POLL_S))
+
+    def _run_trial(self, attempt: Attempt, interrupts: Interrupts) -> ExperimentResult | Failure:
+        """One attempt at one trial, from its folder to its outcome."""
+        experiment = self._plan.experiment_of(attempt.trial)
+        folder = self._open_folder(attempt, experiment)
+        self._observer.trial_begins(attempt.trial, experiment, attempt.number)
+        self._journal.running(attempt.trial.number, attempt.number, folder.name)
+        self._wait(self._scheduler.submit(folder), folder, interrupts)
+        outcome = settle(folder)
+        self._enter(attempt.trial, folder.name, outcome)
+        self._write(attempt, folder.name, outcome)
+        self._observer.trial_ends(attempt.trial, experiment, outcome)
+        return outcome
+
+    def _open_folder(self, attempt: Attempt, experiment: PlannedExperiment) -> Path:
         """Make the trial's folder with its job."""
         name = trial_folder_name(
-            trial.number,
+            attempt.trial.number,
             experiment.backend.name,
             experiment.concurrency,
             experiment.measurement_config_hash,
-            trial.cycle,
-            attempt,
+            attempt.trial.cycle,
+            attempt.number,
         )
         folder = self._folder / TRIALS_FOLDER / name
         folder.mkdir(parents=True, exist_ok=True)
         job = job_for(
             self._plan,
-            trial,
-            attempt=attempt,
+            attempt.trial,
+            attempt=attempt.number,
             experiment_id=f"{self._folder.name}/{name}",
             inputs_root=str((self._folder / INPUTS_FOLDER).resolve()),
         )
@@ -147,9 +174,7 @@ class Loop:
 
     def _wait(self, handle: Handle, folder: Path, interrupts: Interrupts) -> None:
         """Wait for a driver and pass on what its worker says. First interrupt: finish the batch; second: end it now."""
-        tail, begin_ns, seen = EventTail(folder / WORKER_EVENTS), self._clock.now_ns(), interrupts.count
-        if seen:
-            handle.cancel()
+        tail, begin_ns, seen = EventTail(folder / WORKER_EVENTS), self._clock.now_ns(), 0
         while True:
             ended = handle.poll() is not None
             for event in tail.new():
@@ -158,19 +183,20 @@ class Loop:
                 return
             self._observer.trial_live(Live(ns_to_s(self._clock.now_ns() - begin_ns), count_stamps(folder / STAMPS)))
             if interrupts.count > seen:
-                seen = interrupts.count
-                if seen == 1:
+                if seen == 0:
                     self._observer.say("finishing the batch; interrupt again to stop at once")
                     handle.cancel()
                 else:
                     handle.kill()
+                seen = interrupts.count
             self._clock.sleep(_POLL_S)
 
-    def _keep(self, trial: PlannedTrial, attempt: int, name: str, outcome: ExperimentResult | Failure) -> None:
-        """Enter an outcome in the record and in the journal."""
+    def _enter(self, trial: PlannedTrial, name: str, outcome: ExperimentResult | Failure) -> None:
         self.record.outcomes[trial.number] = outcome
         self.record.folders[trial.number] = name
+
+    def _write(self, attempt: Attempt, name: str, outcome: ExperimentResult | Failure) -> None:
         if isinstance(outcome, Failure):
-            self._journal.failed(trial.number, attempt, name, f"{outcome.kind}: {outcome.message}")
+            self._journal.failed(attempt.trial.number, attempt.number, name, f"{outcome.kind}: {outcome.message}")
         else:
-            self._journal.completed(trial.number, attempt, name)
+            self._journal.completed(attempt.trial.number, attempt.number, name)

@@ -20,14 +20,17 @@ from llenergymeasure.trial.join import can_join, join
 
 
 def settle(folder: Path) -> ExperimentResult | Failure:
-    """The result of a folder, made and written if its trace has none yet; else why there is none."""
+    """The result of a folder, made and written if its trace has none yet; else why there is none.
+
+    A trace makes a trial complete whatever failed after it: an analysis that failed is tried again.
+    """
     if (folder / RESULT).exists():
         return ExperimentResult.from_json(folder / RESULT)
-    failure = read_failure(folder)
-    if failure is not None:
-        return failure
     try:
         if not (folder / TRACE).exists():
+            failure = read_failure(folder)
+            if failure is not None:
+                return failure
             if not can_join(folder):
                 return Failure("interrupted", "the trial did not come to its end", log_tail=log_tail(folder))
             join(folder)
@@ -44,6 +47,7 @@ def _analysed(folder: Path) -> ExperimentResult:
     text = yaml.safe_dump(dict(result.config), sort_keys=False, allow_unicode=True)
     write_text(folder / CONFIG, text)
     write_text(folder / RESULT, result.to_json())
+    (folder / ERROR).unlink(missing_ok=True)
     return result
 
 

@@ -15,6 +15,7 @@ from llenergymeasure.model.event import EventLog
 from llenergymeasure.model.folder import DRIVER_EVENTS, JOB
 from llenergymeasure.model.job import TrialJob, read_job
 from llenergymeasure.model.outcome import Failure
+from llenergymeasure.trial.alone import driver_lock
 from llenergymeasure.trial.driver import Driver
 from llenergymeasure.trial.failure import write_failure
 from llenergymeasure.worker.lifeline import adopt_orphans
@@ -43,6 +44,11 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, wish.set)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     adopt_orphans()
+    with driver_lock(folder):
+        return _drive(folder, wish)
+
+
+def _drive(folder: Path, wish: Wish) -> int:
     log = EventLog.append_to(folder / DRIVER_EVENTS)
     try:
         job = read_job(folder / JOB)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
 
 from llenergymeasure.model.codec import decode, encode
-from llenergymeasure.model.event import Event, Finished, Hello
+from llenergymeasure.model.event import Event, Finished, Hello, RequestDone, WindowDone
 from llenergymeasure.model.folder import ERROR, WORKER_ERROR, WORKER_LOG
 from llenergymeasure.model.mark import Mark
 from llenergymeasure.model.outcome import Failure, FailureKind
@@ -23,10 +24,13 @@ def failure_of(
 ) -> Failure | None:
     """Why the worker's trial failed, or ``None`` when the worker did all it was asked.
 
-    A reason known from outside (a limit) comes first, then the worker's own report, then its exit status.
+    A reason known from outside (a limit) comes first, then the worker's own report, then its exit status. A worker that was
+    asked to stop before any request was finished did what it was asked, and measured nothing.
     """
     if stopped is None and returncode == 0 and any(isinstance(event, Finished) for event in events):
-        return None
+        if not _stopped_empty(events):
+            return None
+        stopped = ("interrupted", "stopped before a request of the window was finished")
     marks = [event.name for event in events if isinstance(event, Mark)]
     found = _from_outside(stopped) or _own_report(folder) or _from_status(returncode, events)
     return dataclasses.replace(
@@ -50,10 +54,18 @@ def read_failure(folder: Path) -> Failure | None:
 def log_tail(folder: Path) -> str:
     """The end of what the worker and its engine printed."""
     try:
-        data = (folder / WORKER_LOG).read_bytes()[-_LOG_TAIL_BYTES:]
+        with open(folder / WORKER_LOG, "rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_TAIL_BYTES))
+            return file.read().decode("utf-8", errors="replace")
     except OSError:
         return ""
-    return data.decode("utf-8", errors="replace")
+
+
+def _stopped_empty(events: Sequence[Event]) -> bool:
+    by_signal = any(isinstance(event, WindowDone) and event.stopped_by == "signal" for event in events)
+    return by_signal and not any(
+        isinstance(event, RequestDone) and event.completion.finish_reason != "cancelled" for event in events
+    )
 
 
 def _from_outside(stopped: tuple[FailureKind, str] | None) -> Failure | None:
@@ -69,9 +81,16 @@ def _own_report(folder: Path) -> Failure | None:
 
 def _from_status(returncode: int, events: Sequence[Event]) -> Failure:
     if returncode < 0:
-        name = signal.Signals(-returncode).name
+        name = _signal_name(-returncode)
         more = " (often the system running out of memory)" if name == "SIGKILL" else ""
         return Failure("killed", f"the worker was killed by {name}{more}")
     if not any(isinstance(event, Hello) for event in events):
         return Failure("no_hello", f"the worker ended with status {returncode} before it said anything")
     return Failure("exit_status", f"the worker ended with status {returncode} without a report")
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal has none
+        return f"signal {number}"

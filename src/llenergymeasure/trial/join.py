@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from llenergymeasure.errors import StoreError
-from llenergymeasure.meter.binary import iter_readings
+from llenergymeasure.meter.binary import read_readings
 from llenergymeasure.model import event as ev
 from llenergymeasure.model.folder import (
     DRIVER_EVENTS,
@@ -40,15 +40,16 @@ def can_join(folder: Path) -> bool:
 
 
 def join(folder: Path) -> Trace:
-    """Make the trace, write it, and remove the raw binaries it replaces. Raises ``StoreError``."""
+    """Make the trace, write it, and remove the raw binaries it replaces. Raises ``LLEMError`` naming what is not there."""
+    job = _job(folder)
     trace = join_events(
-        _job(folder),
-        read_inputs(Path(_job(folder).inputs)),
-        driver=tuple(ev.read_events(folder / DRIVER_EVENTS)),
-        worker=tuple(ev.read_events(folder / WORKER_EVENTS)),
-        meter=tuple(ev.read_events(folder / METER_EVENTS)),
-        stamps=read_stamps(folder / STAMPS),
-        readings=Readings.of(iter_readings(folder / METER_READINGS)),
+        job,
+        read_inputs(Path(job.inputs)),
+        driver=_events(folder / DRIVER_EVENTS),
+        worker=_events(folder / WORKER_EVENTS),
+        meter=_events(folder / METER_EVENTS),
+        stamps=_stamps(folder / STAMPS),
+        readings=read_readings(folder / METER_READINGS),
         started_at=datetime.fromtimestamp((folder / JOB).stat().st_mtime, UTC).isoformat(),
     )
     write_trace(folder, trace)
@@ -100,7 +101,9 @@ def _requests(
     records = []
     for done in _all(worker, ev.RequestDone):
         completion = done.completion
-        submission = submissions[completion.sequence]
+        submission = submissions.get(completion.sequence)
+        if submission is None:
+            raise StoreError(f"request {completion.sequence} was reported finished and never submitted")
         times = tokens.get(completion.sequence)
         if times is None:
             times = steps.get(submission.batch, array("q"))[: len(completion.output_ids)]
@@ -128,6 +131,22 @@ def _job(folder: Path) -> TrialJob:
     if not isinstance(job, TrialJob):
         raise StoreError(f"{folder / JOB}: not the job of a trial")
     return job
+
+
+def _events(path: Path) -> tuple[ev.Event, ...]:
+    """All events of a file. One that cannot be read may have been a fact that counts: it spoils the trace."""
+    events = tuple(ev.read_events(path))
+    broken = _last(events, ev.Unreadable)
+    if broken is not None:
+        raise StoreError(f"{path}: holds a line that is no event: {broken.reason}")
+    return events
+
+
+def _stamps(path: Path) -> tuple[dict[int, array[int]], dict[int, array[int]]]:
+    try:
+        return read_stamps(path)
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{path}: the stamps cannot be read: {error}") from error
 
 
 def _all(events: Iterable[ev.Event], kind: type[E]) -> list[E]:

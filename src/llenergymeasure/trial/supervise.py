@@ -12,8 +12,7 @@ from pathlib import Path
 import psutil
 
 from llenergymeasure.clock import Clock
-from llenergymeasure.model.codec import CodecError
-from llenergymeasure.model.event import Event, EventTail
+from llenergymeasure.model.event import Event, EventTail, Unreadable, WarmupDone
 from llenergymeasure.model.folder import STAMPS, WORKER_EVENTS
 from llenergymeasure.model.job import Limits
 from llenergymeasure.model.mark import Mark, Phase
@@ -80,22 +79,26 @@ class Supervisor:
         return True
 
     def _look(self) -> None:
-        try:
-            events = self._tail.new()
-        except CodecError as error:
-            self.stopped = ("internal", f"the worker wrote an event that cannot be read: {error}")
-            self._begin_end(grace_s=0.0)
-            return
-        stamps = count_stamps(self._stamps)
+        events, stamps, now_ns = self._tail.new(), count_stamps(self._stamps), self._clock.now_ns()
         if events or stamps != self._stamp_count:
-            self._last_sign_ns = self._clock.now_ns()
+            self._last_sign_ns = now_ns
         self._stamp_count = stamps
         self.events += events
         for event in events:
-            if isinstance(event, Mark):
-                self._phase = event.phase if event.edge == "begin" else _NEXT.get(event.phase, "close")
+            self._follow(event, now_ns)
+
+    def _follow(self, event: Event, now_ns: int) -> None:
+        """Durations are counted from when an event is seen: its own stamp may be of another clock."""
+        match event:
+            case Mark(phase, edge):
+                self._phase = phase if edge == "begin" else _NEXT.get(phase, "close")
                 if event.name == "load.end":
-                    self._load_ended_ns = event.t_ns
+                    self._load_ended_ns = now_ns
+            case WarmupDone():  # the window's first mark is held back until its end
+                self._phase = "window"
+            case Unreadable(_, reason):
+                self.stopped = self.stopped or ("internal", f"the worker wrote an event that cannot be read: {reason}")
+                self._begin_end(grace_s=0.0)
 
     def _ask_to_finish(self, reason: str) -> None:
         if self._kill_at_ns is None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Literal
 
 from llenergymeasure.backends.contract import Backend, Session
 from llenergymeasure.clock import Clock
+from llenergymeasure.errors import BackendError, LLEMError
 from llenergymeasure.model.event import (
     EnvironmentFacts,
     EventLog,
@@ -84,32 +86,39 @@ class Trial:
 
 
 def run_trial(trial: Trial, backend: Backend) -> None:
-    """The whole recipe. Errors leave as they are; the caller reports them."""
+    """The whole recipe. Errors leave as they are, with the session closed; the caller reports them."""
+    if not trial.inputs.window:
+        raise LLEMError("the prepared inputs hold no prompt")
     protocol = trial.job.protocol
     trial.log.write(EnvironmentFacts(interpreter()))
-    session = load(trial, backend)
-    try:
+    with opened(trial, backend) as session:
         trial.rest("idle_loaded", protocol.idle_loaded_seconds)
         warm_up(trial, session)
         measure(trial, session)
         trial.rest("quiet", protocol.quiet_seconds)
         device = session.memory()
         trial.log.write(MemoryFacts(device.allocated_peak_bytes, device.reserved_peak_bytes, process_peak_bytes()))
-    finally:
-        trial.mark("close", "begin")
-        session.close()
-    trial.mark("close", "end")
 
 
-def load(trial: Trial, backend: Backend) -> Session:
-    """Open the model: time and energy of it are kept apart from the window's."""
+@contextmanager
+def opened(trial: Trial, backend: Backend) -> Iterator[Session]:
+    """The model, opened and then closed: time and energy of both are kept apart from the window's."""
     trial.mark("load", "begin")
     trial.say(f"loading {trial.job.model.name}")
     session = backend.open(trial.job)
-    session.synchronize()
-    trial.mark("load", "end")
-    trial.log.write(session.facts())
-    return session
+    try:
+        session.synchronize()
+        trial.mark("load", "end")
+        trial.log.write(session.facts())
+        yield session
+    except BaseException:
+        # Not marked: the last mark says where it failed. A session that cannot be closed either must not hide why.
+        with suppress(BackendError, MemoryError):
+            session.close()
+        raise
+    trial.mark("close", "begin")
+    session.close()
+    trial.mark("close", "end")
 
 
 def warm_up(trial: Trial, session: Session) -> None:
@@ -120,11 +129,12 @@ def warm_up(trial: Trial, session: Session) -> None:
         return
     begin_ns = trial.mark("warmup", "begin")
     trial.limit(None)
-    prompts, source = _warmup_prompts(trial, session.concurrency)
+    size = min(len(trial.inputs.window), session.concurrency)
+    prompts, source = _warmup_prompts(trial, size)
     seconds_per_token: list[float] = []
     cv, steady, batches = None, False, 0
     while not trial.stop():
-        batch = trial.requests([next(prompts) for _ in range(min(trial.job.n, session.concurrency))])
+        batch = trial.requests([next(prompts) for _ in range(size)])
         trial.recorder.begin(batch)
         batch_begin_ns = trial.clock.now_ns()
         session.run(batch, trial.recorder)
@@ -171,21 +181,21 @@ def measure(trial: Trial, session: Session) -> None:
     trial.recorder.flush(trial.log)
     partial = trial.recorder.finished_requests < passes * len(rows)
     stopped_by: Literal["signal", "max_seconds", "length"]
-    stopped_by = "signal" if trial.stop() else ("max_seconds" if partial else "length")
+    stopped_by = "signal" if trial.stop() else "length" if long_enough and not partial else "max_seconds"
     trial.log.write(WindowDone(passes - partial, partial, stopped_by))
     trial.limit(None)
 
 
-def _warmup_prompts(trial: Trial, concurrency: int) -> tuple[Iterator[tuple[int, tuple[int, ...]]], WarmupSource]:
+def _warmup_prompts(trial: Trial, size: int) -> tuple[Iterator[tuple[int, tuple[int, ...]]], WarmupSource]:
     """Prompts for the warm-up without end, and where they come from.
 
-    The pool's prompts after the window's, cycled; when they are fewer than one batch, the window's prompts with their ids in
-    another order: the same lengths, nothing a prefix cache knows.
+    The pool's prompts after the window's, cycled; when they are fewer than one batch of ``size``, the window's prompts with
+    their ids in another order: the same lengths, nothing a prefix cache knows.
     """
-    n = trial.inputs.description.n
+    n = len(trial.inputs.window)
     pool = [(n + index, ids) for index, ids in enumerate(trial.inputs.warmup)]
     source: WarmupSource = "pool"
-    if len(pool) < min(trial.job.n, concurrency):
+    if len(pool) < size:
         shuffler = random.Random(trial.job.seed)
         pool = [(row, tuple(shuffler.sample(ids, len(ids)))) for row, ids in enumerate(trial.inputs.window)]
         source = "permuted"

@@ -1,4 +1,4 @@
-"""What a study tells whoever watches it."""
+"""What a running study tells whoever watches it."""
 
 from __future__ import annotations
 
@@ -29,6 +29,9 @@ class Observer(Protocol):
 
     def planned(self, plan: Plan, folder: str, remaining: int) -> None: ...
 
+    def waiting(self, seconds: float) -> None:
+        """A pause that the study asks for, with what is left of it."""
+
     def trial_begins(self, trial: PlannedTrial, experiment: PlannedExperiment, attempt: int) -> None: ...
 
     def trial_event(self, event: Event) -> None: ...
@@ -48,6 +51,8 @@ class Silent:
     def say(self, message: str) -> None: ...
 
     def planned(self, plan: Plan, folder: str, remaining: int) -> None: ...
+
+    def waiting(self, seconds: float) -> None: ...
 
     def trial_begins(self, trial: PlannedTrial, experiment: PlannedExperiment, attempt: int) -> None: ...
 

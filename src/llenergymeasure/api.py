@@ -1,0 +1,133 @@
+"""The Python interface: run an experiment or a study, load results."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from llenergymeasure.config.experiment import ExperimentConfig, experiment_of
+from llenergymeasure.config.settings import Settings, effective_settings
+from llenergymeasure.config.study import ExecutionConfig, StudyConfig, study_of
+from llenergymeasure.config.user import load_user_config
+from llenergymeasure.config.yaml_strict import Document, load_yaml
+from llenergymeasure.errors import ExperimentError, StoreError, StudyError
+from llenergymeasure.report.observer import Observer, Silent
+from llenergymeasure.schema.experiment import ExperimentResult
+from llenergymeasure.schema.study import StudyResult
+from llenergymeasure.store.layout import RESULT, TRIALS_FOLDER
+from llenergymeasure.study.options import RunOptions
+from llenergymeasure.study.run import start
+
+_RESULTS_DIR = object()
+
+
+def run_experiment(
+    config: ExperimentConfig | str | Path | None = None,
+    *,
+    output_dir: str | Path | None = None,
+    quick: bool = False,
+    observer: Observer | None = None,
+    **fields: Any,
+) -> ExperimentResult:
+    """Measure one experiment once and return its result.
+
+    ``config`` is an ``ExperimentConfig`` or the path of a YAML file; instead, give its fields as keywords (``model="…"``).
+    Nothing stays on disk unless ``output_dir`` is given. Raises ``ConfigError``, ``PreFlightError``, or ``ExperimentError``
+    when the trial failed.
+    """
+    experiment, document = _experiment(config, fields)
+    study = study_of_one(experiment)
+    options = _options(document, quick=quick, single=True)
+    with tempfile.TemporaryDirectory(prefix="llem-") as scratch:
+        result = start(study, Path(output_dir or scratch), options, observer or Silent())
+    if result.results:
+        return result.results[0]
+    raise experiment_error(result)
+
+
+def run_study(
+    study: StudyConfig | str | Path,
+    *,
+    output_dir: str | Path | object | None = _RESULTS_DIR,
+    quick: bool = False,
+    observer: Observer | None = None,
+) -> StudyResult:
+    """Run a study and return its result, which lists failed and skipped points.
+
+    It writes to the configured results directory, or to ``output_dir``; ``None`` keeps nothing on disk. Raises ``ConfigError``,
+    ``PreFlightError``, or ``StudyError`` when nothing ran.
+    """
+    document = None if isinstance(study, StudyConfig) else load_yaml(Path(study))
+    config = study if isinstance(study, StudyConfig) else study_of(_need(document))
+    options = _options(document, quick=quick, single=False)
+    with tempfile.TemporaryDirectory(prefix="llem-") as scratch:
+        place = options.settings.values.output.results_dir if output_dir is _RESULTS_DIR else output_dir or scratch
+        result = start(config, Path(os.fspath(place)), options, observer or Silent())  # type: ignore[call-overload]
+    if result.ran == 0:
+        first = result.failed[0].message if result.failed else "it was stopped before a trial ended"
+        raise StudyError(f"{config.name}: nothing ran: {first}", failed=len(result.failed))
+    return result
+
+
+def load_results(path: str | Path) -> tuple[ExperimentResult, ...]:
+    """The results below a folder (a study's, or a directory of studies) or in one ``result.json``. Raises ``StoreError``."""
+    path = Path(path)
+    if path.is_file():
+        return (ExperimentResult.from_json(path),)
+    files = sorted({*path.glob(f"{TRIALS_FOLDER}/*/{RESULT}"), *path.glob(f"*/{TRIALS_FOLDER}/*/{RESULT}")})
+    if not files:
+        raise StoreError(f"{path}: holds no results", hint="name a study's folder, or the directory that holds studies")
+    return tuple(ExperimentResult.from_json(file) for file in files)
+
+
+def study_of_one(experiment: ExperimentConfig, cycles: int = 1) -> StudyConfig:
+    """A single experiment as the study that it is."""
+    return StudyConfig(
+        name=Path(experiment.model).name.removeprefix("builtin:"),
+        ready=(experiment,),
+        execution=ExecutionConfig(n_cycles=cycles),
+    )
+
+
+def experiment_error(result: StudyResult) -> ExperimentError:
+    """The failure of a study of one as an exception."""
+    if not result.failed:
+        return ExperimentError("the trial was stopped before it ended", kind="interrupted", config={})
+    failed = result.failed[0]
+    return ExperimentError(
+        failed.message, kind=failed.kind, config=dict(failed.config), log_tail=failed.log_tail, hint=failed.hint
+    )
+
+
+def _experiment(
+    config: ExperimentConfig | str | Path | None, fields: Mapping[str, Any]
+) -> tuple[ExperimentConfig, Document | None]:
+    if isinstance(config, ExperimentConfig):
+        return config.model_copy(update=dict(fields)) if fields else config, None
+    if config is not None:
+        document = load_yaml(Path(config))
+        return experiment_of(Document(document.path, {**document.data, **fields}, document.lines)), document
+    return ExperimentConfig(**fields), None
+
+
+def _options(document: Document | None, *, quick: bool, single: bool) -> RunOptions:
+    return RunOptions(
+        settings=settings_here({}),
+        base=document.path.parent if document else Path(),
+        source=document.path.read_text(encoding="utf-8") if document else None,
+        quick=quick,
+        single=single,
+    )
+
+
+def settings_here(flags: Mapping[str, Any]) -> Settings:
+    """The effective settings of this process: user configuration, environment variables, then ``flags``."""
+    return effective_settings(load_user_config(), os.environ, flags)
+
+
+def _need(document: Document | None) -> Document:
+    assert document is not None
+    return document

@@ -1,0 +1,41 @@
+"""What the command line says when something went wrong, and the exit status that goes with it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import traceback
+
+from pydantic import ValidationError
+
+from llenergymeasure.cli.main import EXIT_FAILED, EXIT_USAGE
+from llenergymeasure.config.experiment import known_keys
+from llenergymeasure.config.problems import config_error, problems_of
+from llenergymeasure.errors import ConfigError, LLEMError, PreFlightError
+
+
+def report_error(error: Exception) -> int:
+    """Print an error as a person reads it (as a document when ``--json`` was given) and return the exit status."""
+    if isinstance(error, ValidationError):
+        error = config_error(problems_of(error, known_keys()), None)
+    known = isinstance(error, LLEMError)
+    hint = error.hint if isinstance(error, LLEMError) else ""
+    if "--json" in sys.argv:
+        print(json.dumps({"outcome": _outcome(error), "message": str(error), "hint": hint}))  # noqa: T201
+    elif known:
+        _say(f"Error: {error}" + (f"\n  → {hint}" if hint else ""))
+    else:
+        _say(f"Error: {type(error).__name__}: {error}\n  → this is a defect of llem; -vv shows where, please report it")
+    if "-vv" in sys.argv:
+        _say("".join(traceback.format_exception(error)))
+    return EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILED
+
+
+def _outcome(error: Exception) -> str:
+    if isinstance(error, ConfigError):
+        return "config"
+    return "preflight" if isinstance(error, PreFlightError) else "error"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201

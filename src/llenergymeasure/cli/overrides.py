@@ -1,0 +1,122 @@
+"""Flags over a file: a flag wins, and a flag on something that a study varies is an error."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from llenergymeasure import plugins
+from llenergymeasure.config import backend_section
+from llenergymeasure.config.expand import set_at
+from llenergymeasure.config.experiment import ExperimentConfig, experiment_of
+from llenergymeasure.config.problems import Problem, config_error, did_you_mean, problems_of
+from llenergymeasure.config.study import ExecutionConfig, StudyConfig, study_of
+from llenergymeasure.config.yaml_strict import Document, scalar
+from llenergymeasure.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What flags set: dotted keys of the experiment, execution fields, the backend, and the batch size of every engine."""
+
+    keys: Mapping[str, Any]
+    execution: Mapping[str, Any]
+    backend: str | None
+    batch_size: int | None
+
+    @classmethod
+    def of_flags(
+        cls,
+        sets: Sequence[str],
+        *,
+        backend: str | None,
+        batch_size: int | None,
+        shared: Mapping[str, Any],
+        execution: Mapping[str, Any],
+    ) -> Overrides:
+        """From the flags given; ``None`` is not given. Raises ``ConfigError`` for a ``--set`` that is not KEY=VALUE."""
+        keys = {key: value for key, value in shared.items() if value is not None}
+        running = {key: value for key, value in execution.items() if value is not None}
+        for text in sets:
+            key, equals, value = text.partition("=")
+            if not equals or not key.strip():
+                raise ConfigError(f"--set {text}: is not KEY=VALUE", hint="for example --set decoder.max_new_tokens=64")
+            if key.startswith("execution."):
+                running[key.removeprefix("execution.")] = scalar(value)
+            elif key == "backend":
+                backend = value
+            else:
+                keys[key.strip()] = scalar(value)
+        return cls(keys, running, backend, batch_size)
+
+    def execution_over(self, execution: ExecutionConfig) -> ExecutionConfig:
+        """Execution with the flags laid over it. Raises ``ConfigError``."""
+        if not self.execution:
+            return execution
+        try:
+            return ExecutionConfig.model_validate({**execution.model_dump(exclude_unset=True), **self.execution})
+        except ValidationError as error:
+            found = [Problem(("execution", *one.path), one.message, one.hint) for one in problems_of(error)]
+            raise config_error(found, None, "flags") from error
+
+
+def experiment_with(document: Document, overrides: Overrides) -> ExperimentConfig:
+    """The experiment of a document (or of flags alone) with the flags laid over it. Raises ``ConfigError``."""
+    data = copy.deepcopy(dict(document.data))
+    if overrides.backend is not None:
+        data["backend"] = overrides.backend
+    _lay(data, overrides)
+    if overrides.batch_size is not None:
+        _set_batch_size(data, [data["backend"]] if data.get("backend") else plugins.names("backends"), overrides)
+    return experiment_of(Document(document.path, data, document.lines))
+
+
+def study_with(document: Document, overrides: Overrides) -> StudyConfig:
+    """The study of a document with the flags laid over it. Raises ``ConfigError``."""
+    study = study_of(document)
+    swept = [key for key in overrides.keys if key in study.sweep or any(k.startswith(f"{key}.") for k in study.sweep)]
+    backends = study.backends
+    if overrides.backend is not None:
+        if backends and overrides.backend not in backends:
+            raise ConfigError(
+                f"-b {overrides.backend}: the study has {', '.join(backends)}",
+                hint=did_you_mean(overrides.backend, backends),
+            )
+        backends = (overrides.backend,)
+    if overrides.batch_size is not None:
+        swept += [key for name in backends if (key := _batch_key(name)) in study.sweep]
+    if swept:
+        raise ConfigError(f"{', '.join(swept)}: the study sweeps this, a flag cannot set it", hint="edit the study")
+    fixed = copy.deepcopy(dict(study.fixed))
+    _lay(fixed, overrides)
+    if overrides.batch_size is not None:
+        _set_batch_size(fixed, backends or plugins.names("backends"), overrides)
+    left_out = set(study.backends) - set(backends)
+    return study.model_copy(
+        update={
+            "backends": backends,
+            "fixed": fixed,
+            "sweep": {key: values for key, values in study.sweep.items() if key.partition(".")[0] not in left_out},
+            "explicit": tuple(entry for entry in study.explicit if entry.get("backend") not in left_out),
+            "execution": overrides.execution_over(study.execution),
+        }
+    )
+
+
+def _lay(data: dict[str, Any], overrides: Overrides) -> None:
+    for key, value in overrides.keys.items():
+        set_at(data, key, value)
+
+
+def _set_batch_size(data: dict[str, Any], backends: Sequence[str], overrides: Overrides) -> None:
+    for name in backends:
+        if plugins.is_known("backends", name):
+            set_at(data, _batch_key(name), overrides.batch_size)
+
+
+def _batch_key(backend: str) -> str:
+    return f"{backend}.{backend_section.spec_of(backend).concurrency_option}"

@@ -1,0 +1,46 @@
+"""What a backend supports, as its spec lists it, against what an experiment asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from llenergymeasure.backends.contract import BackendSpec
+from llenergymeasure.config.yaml_strict import DataPath
+
+if TYPE_CHECKING:
+    from llenergymeasure.config.experiment import ExperimentConfig
+
+Unsupported = tuple[DataPath, str, str]
+
+
+def unsupported(config: ExperimentConfig, spec: BackendSpec) -> Iterator[Unsupported]:
+    """(place, message, hint) of each thing that the backend cannot do."""
+    if config.precision is not None and config.precision not in spec.precisions:
+        yield _not_among(("precision",), spec, "precision", config.precision, spec.precisions)
+    strategy = config.decoder.decoding_strategy
+    if strategy not in spec.decoding:
+        yield _not_among(("decoder", "decoding_strategy"), spec, "decoding", strategy, spec.decoding)
+    if config.device not in ("auto", *spec.devices):
+        yield _not_among(("device",), spec, "device", config.device, spec.devices)
+    quantization = getattr(config.section(spec.name), "quantization", None)
+    if quantization is not None and quantization not in spec.quantization:
+        yield _not_among((spec.name, "quantization"), spec, "quantization", quantization, spec.quantization)
+    for asked, can, place, what in (
+        (config.lora is not None, spec.lora, ("lora",), "LoRA adapters"),
+        (
+            config.decoder.speculative_decoding,
+            spec.speculative,
+            ("decoder", "speculative_decoding"),
+            "speculative decoding",
+        ),
+        (config.weights == "random", spec.random_weights, ("weights",), "random weights"),
+    ):
+        if asked and not can:
+            yield place, f"{spec.name} does not support {what}", "choose another backend, or leave it out"
+
+
+def _not_among(place: DataPath, spec: BackendSpec, what: str, given: str, valid: tuple[str, ...]) -> Unsupported:
+    if not valid:
+        return place, f"{spec.name} takes no {what}", "leave it out"
+    return place, f"{spec.name} does not support {what} {given!r}", f"valid: {', '.join(valid)}"

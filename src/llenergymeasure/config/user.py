@@ -1,0 +1,91 @@
+"""The user's own configuration: how and where to run on this machine. It never changes what is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import platformdirs
+from pydantic import Field, ValidationError
+
+from llenergymeasure.config.problems import config_error, problems_of
+from llenergymeasure.config.sections import Seconds, Section
+from llenergymeasure.config.yaml_strict import DataPath, load_yaml
+
+
+class OutputSettings(Section):
+    """Where results and models go."""
+
+    results_dir: str = Field("./results", description="where studies are written")
+    model_cache_dir: str | None = Field(None, description="the hub's cache (HF_HOME) for workers")
+
+
+class MeasurementSettings(Section):
+    """Facts about this place that energy figures need."""
+
+    energy_source: str = Field("auto", description="auto, none, or the name of an energy source")
+    region: str | None = Field(None, pattern="^[A-Z]{2,3}(-[A-Z0-9]{1,3})?$", description="ISO code of the grid")
+    carbon_intensity_gco2_kwh: Annotated[float, Field(ge=0)] | None = Field(None, description="grams of CO2e a kWh")
+    datacenter_pue: float = Field(1.0, ge=1, description="facility energy over the energy of its computers")
+    electricity_price_per_kwh: Annotated[float, Field(ge=0)] | None = Field(None, description="price of a kWh")
+    currency: str | None = Field(None, description="currency of the price")
+
+
+class ExecutionSettings(Section):
+    """Pauses between trials, where a study gives none."""
+
+    config_gap_seconds: Seconds = Field(0.0, description="pause between trials")
+    cycle_gap_seconds: Seconds = Field(0.0, description="pause between cycles")
+
+
+class UiSettings(Section):
+    """What is printed."""
+
+    verbosity: Literal["quiet", "normal", "verbose"] = Field("normal", description="how much is printed")
+
+
+class AdvancedSettings(Section):
+    """What most people never touch."""
+
+    sampling_hz: Annotated[float, Field(gt=0, le=1000)] | None = Field(
+        None, description="upper bound for the meter's rates"
+    )
+    silence_seconds: Mapping[Literal["load", "warmup", "window", "close"], Annotated[float, Field(gt=0)]] = Field(
+        default_factory=dict, description="give a worker up after so long without a sign of life, by phase"
+    )
+
+
+class UserConfig(Section):
+    """The file ``config.yaml`` in the user's configuration folder."""
+
+    output: OutputSettings = Field(default_factory=OutputSettings)
+    runners: Mapping[str, str] = Field(default_factory=dict, description="backend to where it runs: local, venv:PATH")
+    measurement: MeasurementSettings = Field(default_factory=MeasurementSettings)
+    execution: ExecutionSettings = Field(default_factory=ExecutionSettings)
+    ui: UiSettings = Field(default_factory=UiSettings)
+    advanced: AdvancedSettings = Field(default_factory=AdvancedSettings)
+
+
+def user_config_path() -> Path:
+    """Where the user's configuration is looked for."""
+    return Path(platformdirs.user_config_dir("llenergymeasure", appauthor=False)) / "config.yaml"
+
+
+def load_user_config(path: Path | None = None) -> UserConfig:
+    """The user's configuration, or the defaults when there is no file. Raises ``ConfigError`` with position."""
+    path = path or user_config_path()
+    if not path.exists():
+        return UserConfig()
+    document = load_yaml(path)
+    try:
+        return UserConfig.model_validate(document.data)
+    except ValidationError as error:
+        known: dict[DataPath, tuple[str, ...]] = {(): tuple(UserConfig.model_fields)}
+        known |= {(name,): tuple(_fields_of(name)) for name in UserConfig.model_fields}
+        raise config_error(problems_of(error, known), document) from error
+
+
+def _fields_of(section: str) -> tuple[str, ...]:
+    annotation = UserConfig.model_fields[section].annotation
+    return tuple(annotation.model_fields) if isinstance(annotation, type) and issubclass(annotation, Section) else ()

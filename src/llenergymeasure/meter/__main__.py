@@ -1,0 +1,90 @@
+"""``python -m llenergymeasure.meter FOLDER PARENT_PID``: read the channels that the job in FOLDER asks for, until SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+import traceback
+from contextlib import closing
+from pathlib import Path
+from types import FrameType
+
+from llenergymeasure.clock import Clock, clock_triple_ns
+from llenergymeasure.energy.select import Selection, select
+from llenergymeasure.errors import LLEMError
+from llenergymeasure.meter.binary import ReadingsWriter
+from llenergymeasure.meter.here import WorkerPid, surroundings
+from llenergymeasure.meter.loop import batches_of, read_once, read_until
+from llenergymeasure.meter.schedule import Every, Task
+from llenergymeasure.model.event import ClockTriple, EventLog, Finished, Hello, MeterCost, Metered
+from llenergymeasure.model.folder import DRIVER_EVENTS, JOB, METER_EVENTS, METER_READINGS
+from llenergymeasure.model.job import TrialJob, read_job
+from llenergymeasure.units import NS_PER_S, ns_to_s
+from llenergymeasure.worker.identity import process_identity
+from llenergymeasure.worker.lifeline import die_with_parent
+
+# A meter that is killed loses no more than this; live figures are no older.
+_FLUSH_NS = NS_PER_S // 4
+
+
+class StopFlag:
+    """Set by SIGTERM: read once more and end."""
+
+    def __init__(self) -> None:
+        self.stopped = False
+
+    def __call__(self) -> bool:
+        return self.stopped
+
+    def set(self, number: int, frame: FrameType | None) -> None:
+        self.stopped = True
+
+
+def main(arguments: list[str]) -> int:
+    """Meter the trial of one folder; the second argument is the pid this process must not outlive."""
+    folder = Path(arguments[0])
+    die_with_parent(int(arguments[1]))
+    stop = StopFlag()
+    signal.signal(signal.SIGTERM, stop.set)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    log = EventLog.append_to(folder / METER_EVENTS)
+    log.write(Hello(process_identity()))
+    try:
+        job = read_job(folder / JOB)
+        if not isinstance(job, TrialJob):
+            raise LLEMError(f"{folder / JOB}: a {job.kind} job is not metered")
+        around = surroundings(WorkerPid(folder / DRIVER_EVENTS))
+        with (
+            closing(select(job.metering.sources, around)) as selection,
+            closing(ReadingsWriter(folder / METER_READINGS)) as sink,
+        ):
+            meter(selection, job.metering.sampling_hz, sink, log, around.clock, stop)
+    except Exception as error:  # the border of the meter: its log says why
+        print(f"{error}\n{traceback.format_exc()}", file=sys.stderr, flush=True)  # noqa: T201 - the meter's log
+        return 1
+    log.write(Finished("meter"))
+    return 0
+
+
+def meter(
+    selection: Selection, cap_hz: float | None, sink: ReadingsWriter, log: EventLog, clock: Clock, stop: StopFlag
+) -> None:
+    """Read until ``stop``. ``Metered`` is written when every channel has been read once."""
+    batches = batches_of(selection.reads, cap_hz)
+    began_ns, began_cpu_s = clock.now_ns(), time.process_time()
+    read_once(batches, sink)
+    sink.flush()
+    log.write(Metered(selection.verdicts, selection.channels))
+    chores = (
+        Task(sink.flush, Every(_FLUSH_NS, began_ns)),
+        Task(lambda: log.write(ClockTriple(*clock_triple_ns())), Every(NS_PER_S, began_ns)),
+    )
+    read_until(stop, batches, sink, clock, chores=chores)
+    sink.flush()
+    wall_s, cpu_s = ns_to_s(clock.now_ns() - began_ns), time.process_time() - began_cpu_s
+    log.write(MeterCost(cpu_s, wall_s, sink.count))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

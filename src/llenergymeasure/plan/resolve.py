@@ -1,0 +1,201 @@
+"""From one configuration and the facts of this machine to an experiment that can run. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from llenergymeasure.backends.contract import BackendSpec
+from llenergymeasure.config import backend_section
+from llenergymeasure.config.experiment import ExperimentConfig
+from llenergymeasure.config.hashing import digest
+from llenergymeasure.errors import ConfigError
+from llenergymeasure.model.codec import encode
+from llenergymeasure.model.event import Found
+from llenergymeasure.model.job import (
+    BackendChoice,
+    Decoder,
+    Limits,
+    Lora,
+    Metering,
+    ModelRef,
+    Protocol,
+    WarmupProtocol,
+    WindowProtocol,
+)
+from llenergymeasure.plan.plan import PlannedExperiment
+
+# The best device that is there is the one that works.
+_DEVICES = ("cuda", "xpu", "mps", "cpu")
+
+# --quick: other defaults. What a configuration says itself wins.
+_QUICK_WINDOW_S, _QUICK_AT_MOST_S, _QUICK_WARMUP = 3.0, 20.0, 2
+
+# Power after work is read for at least this long.
+_QUIET_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class PointFacts:
+    """What was found out for one experiment: the engine, the model as that engine opens it, and its inputs."""
+
+    found: Found
+    model: ModelRef
+    inputs: str
+    measurement_config_hash: str
+    draft_model: ModelRef | None = None
+    lora: Lora | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What holds for every experiment on this machine. ``metered``: a real sensor reads, so idles are worth their time."""
+
+    native_bf16: bool
+    sources: tuple[str, ...]
+    metered: bool
+    runners: Mapping[str, str]
+    sampling_hz: float | None = None
+    silence_seconds: Mapping[str, float] | None = None
+
+
+def choose_backend(config: ExperimentConfig, present: Sequence[str], preferred: str) -> str:
+    """The backend of a configuration that names none, among those present.
+
+    One that opens the model's format as it is comes before one that converts it; of several that open a directory only
+    ``preferred`` is taken unasked. Raises ``ConfigError`` that lists what is there.
+    """
+    specs = {name: backend_section.spec_of(name) for name in present}
+    gguf = is_gguf(config.model)
+    able = [name for name, spec in specs.items() if ("gguf" if gguf else "directory") in spec.formats]
+    able = able or [name for name, spec in specs.items() if gguf and spec.converts_gguf]
+    able = [name for name in able if name in config.sections] or able
+    if len(able) == 1 or (able and (gguf or able[0] == preferred)):
+        return able[0]
+    listed = ", ".join(present) or "none"
+    raise ConfigError(f"no backend is given and none can be chosen (engines here: {listed})", hint="name one with -b")
+
+
+def device_of(config: ExperimentConfig, found: Found) -> str:
+    """The device that ``auto`` stands for."""
+    if config.device != "auto":
+        return config.device
+    return next((device for device in _DEVICES if device in found.devices), "cpu")
+
+
+def precision_of(config: ExperimentConfig, spec: BackendSpec, model: ModelRef, device: str, native_bf16: bool) -> str:
+    """The precision of a configuration without one: quantised weights stay as stored, others are bf16 where it is native."""
+    if config.precision is not None:
+        return config.precision
+    if spec.precisions == ("as_stored",) or (model.quantised and "as_stored" in spec.precisions):
+        return "as_stored"
+    if device == "cpu" and not native_bf16:
+        return "fp32" if "fp32" in spec.precisions else "bf16"
+    return "bf16"
+
+
+def input_limit(config: ExperimentConfig, model: ModelRef) -> int | None:
+    """Tokens that a prompt may have: as configured, and no more than the model can hold beside its output."""
+    room = None
+    if model.architecture is not None:
+        room = max(1, model.architecture.context_limit - config.decoder.max_new_tokens)
+    limits = [limit for limit in (config.max_input_tokens, room) if limit is not None]
+    return min(limits) if limits else None
+
+
+def inputs_name(config: ExperimentConfig, model: ModelRef, dataset_sha256: str, tokenizer: str, n_warmup: int) -> str:
+    """Names prepared inputs by everything that decides which ids they hold."""
+    return digest(
+        {
+            "model": [model.name, model.revision, model.weights_sha256, config.model],
+            "dataset": dataset_sha256,
+            "n": [config.n, n_warmup],
+            "order": [config.dataset_order, config.random_seed],
+            "format": config.prompt_format,
+            "limit": input_limit(config, model),
+            "max_new_tokens": config.decoder.max_new_tokens,
+            "tokenizer": tokenizer,
+        }
+    )
+
+
+def resolve(
+    config: ExperimentConfig,
+    varied: Mapping[str, object],
+    facts: PointFacts,
+    host: HostFacts,
+    *,
+    quick: bool,
+    run_seconds: float | None,
+) -> PlannedExperiment:
+    """The experiment as it will run. ``config`` has its backend."""
+    assert config.backend is not None
+    spec = backend_section.spec_of(config.backend)
+    device = device_of(config, facts.found)
+    precision = precision_of(config, spec, facts.model, device, host.native_bf16)
+    options = config.section(config.backend) or spec.options()
+    concurrency = getattr(options, spec.concurrency_option) or 1
+    limits = Limits(run_seconds=run_seconds)
+    silence = {**limits.silence_seconds, **(host.silence_seconds or {})}
+    return PlannedExperiment(
+        label=label(config, precision, concurrency),
+        config=config.resolved(),
+        measurement_config_hash=facts.measurement_config_hash,
+        environment=None,
+        varied={key: encode(value) for key, value in varied.items()},
+        backend=BackendChoice(config.backend, backend_section.effective(options)),
+        concurrency=concurrency,
+        model=facts.model,
+        precision=precision,
+        device=device,
+        runner=host.runners.get(config.backend, "local"),
+        inputs=facts.inputs,
+        n=config.n,
+        seed=config.random_seed,
+        decoder=_decoder(config),
+        protocol=_protocol(config, host.metered, quick),
+        metering=Metering(host.sources, host.sampling_hz),
+        limits=Limits(run_seconds=run_seconds, silence_seconds=silence),
+        weights=config.weights,
+        draft_model=facts.draft_model,
+        lora=facts.lora,
+        cold_start=config.cold_start,
+        trust_remote_code=config.trust_remote_code,
+    )
+
+
+def label(config: ExperimentConfig, precision: str, concurrency: int) -> str:
+    """``smollm2-135m / pytorch / bf16 / 8 parallel``."""
+    model = config.model.rstrip("/").rpartition("/")[2].removeprefix("builtin:").removeprefix("preset:")
+    return f"{model} / {config.backend} / {precision.replace('_', ' ')} / {concurrency} parallel"
+
+
+def _decoder(config: ExperimentConfig) -> Decoder:
+    return Decoder(**config.decoder.model_dump(exclude={"draft_model"}))
+
+
+def _protocol(config: ExperimentConfig, metered: bool, quick: bool) -> Protocol:
+    warmup, window, baseline = config.warmup, config.window, config.baseline
+    strategy, n_warmup = warmup.strategy, warmup.n_warmup
+    min_seconds, max_seconds = window.min_seconds, window.max_seconds
+    if quick:
+        if not warmup.model_fields_set & {"strategy", "n_warmup"}:
+            strategy, n_warmup = "fixed", _QUICK_WARMUP
+        if "min_seconds" not in window.model_fields_set:
+            min_seconds = _QUICK_WINDOW_S if max_seconds is None else min(_QUICK_WINDOW_S, max_seconds)
+        if "max_seconds" not in window.model_fields_set:
+            max_seconds = max(_QUICK_AT_MOST_S, min_seconds)
+    rest = baseline.enabled and metered
+    return Protocol(
+        warmup=WarmupProtocol(strategy, n_warmup, warmup.max_seconds, warmup.cv_target),
+        window=WindowProtocol(min_seconds, max_seconds),
+        idle_seconds=baseline.duration_seconds if rest and not quick else 0.0,
+        idle_loaded_seconds=baseline.duration_seconds if rest and not config.cold_start else 0.0,
+        quiet_seconds=_QUIET_S if metered else 0.0,
+        preliminary=quick,
+    )
+
+
+def is_gguf(model: str) -> bool:
+    """Whether a model's name stands for a GGUF file."""
+    return model.endswith(".gguf") or model.startswith("builtin:")

@@ -1,0 +1,90 @@
+"""From the outcomes of a study's trials to ``StudyResult``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from llenergymeasure.analyse.aggregate import Group, aggregate
+from llenergymeasure.model.codec import encode
+from llenergymeasure.model.outcome import Failure
+from llenergymeasure.plan.plan import Plan
+from llenergymeasure.schema.experiment import ExperimentResult
+from llenergymeasure.schema.study import FailedTrial, SkippedPoint, StudyResult
+from llenergymeasure.store.layout import RESULT, TRIALS_FOLDER
+from llenergymeasure.study.loop import Record
+
+
+def summarise(plan: Plan, record: Record, folder: Path, started_at: datetime, completed_at: datetime) -> StudyResult:
+    """The result of a study as far as it went."""
+    ranked_by, aggregates = aggregate(_groups(plan, record))
+    failed = tuple(_failed(plan, record))
+    results = tuple(outcome for outcome in record.outcomes.values() if isinstance(outcome, ExperimentResult))
+    return StudyResult(
+        study_id=folder.name,
+        name=plan.name,
+        study_design_hash=plan.study_design_hash,
+        started_at=started_at,
+        completed_at=completed_at,
+        measurement_protocol=encode(plan.execution),
+        outcome=_outcome(record, bool(failed)),
+        planned=len(plan.trials),
+        ran=len(results),
+        merged=plan.merged,
+        failed=failed,
+        skipped=tuple(SkippedPoint(label=point.label, reason=point.reason) for point in plan.skipped),
+        ranked_by=ranked_by,
+        aggregates=aggregates,
+        result_files=tuple(
+            f"{TRIALS_FOLDER}/{record.folders[number]}/{RESULT}"
+            for number, outcome in record.outcomes.items()
+            if isinstance(outcome, ExperimentResult)
+        ),
+        results=results,
+        folder=str(folder),
+    )
+
+
+def _groups(plan: Plan, record: Record) -> list[Group]:
+    return [
+        Group(
+            label=experiment.label,
+            varied=experiment.varied,
+            results=tuple(
+                outcome
+                for trial in plan.trials
+                if trial.point == point and isinstance(outcome := record.outcomes.get(trial.number), ExperimentResult)
+            ),
+        )
+        for point, experiment in enumerate(plan.experiments)
+    ]
+
+
+def _failed(plan: Plan, record: Record) -> list[FailedTrial]:
+    failed = []
+    for trial in plan.trials:
+        outcome = record.outcomes.get(trial.number)
+        if isinstance(outcome, Failure):
+            experiment = plan.experiment_of(trial)
+            failed.append(
+                FailedTrial(
+                    trial=trial.number,
+                    label=f"{experiment.label}, cycle {trial.cycle + 1}",
+                    kind=outcome.kind,
+                    message=outcome.message,
+                    hint=outcome.hint,
+                    log_tail=outcome.log_tail,
+                    folder=f"{TRIALS_FOLDER}/{record.folders[trial.number]}",
+                    config=experiment.config,
+                )
+            )
+    return failed
+
+
+def _outcome(record: Record, any_failed: bool) -> Literal["complete", "failed_trials", "limit", "interrupted"]:
+    if record.interrupted:
+        return "interrupted"
+    if record.stopped:
+        return "limit"
+    return "failed_trials" if any_failed else "complete"

@@ -1,0 +1,114 @@
+"""An object with the functions of ``pynvml`` that the NVML source calls, their signatures, and the binding's own constants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pynvml
+
+
+@dataclass
+class GpuDouble:
+    """One board as its driver would describe it. ``fails`` maps a function's name, or a field id, to the error it returns."""
+
+    uuid: str = "GPU-00000000-0000-0000-0000-000000000001"
+    name: str = "NVIDIA H100 80GB HBM3"
+    capability: tuple[int, int] = (9, 0)
+    mig: bool = False
+    energy_mj: int = 5_000_000
+    power_mw: int = 300_000
+    instant_mw: int = 310_000
+    module_mw: int = 600_000
+    field_time_us: int = 1_700_000_000_000_000
+    temperature_c: int = 45
+    sm_clock_mhz: int = 1980
+    utilisation_percent: int = 0
+    memory_used_bytes: int = 600 * 2**20
+    violation_ns: int = 0
+    fails: dict[str | int, int] = field(default_factory=dict)
+
+
+class NvmlDouble:
+    """Some boards, or none; ``init_error`` is what ``nvmlInit`` returns where there is no working driver."""
+
+    NVMLError: Any = pynvml.NVMLError
+
+    def __init__(self, *gpus: GpuDouble, init_error: int = 0) -> None:
+        self.gpus = gpus
+        self.init_error = init_error
+        self.opened = 0
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("NVML_"):
+            return getattr(pynvml, name)
+        raise AttributeError(name)
+
+    def nvmlInit(self) -> None:
+        self._answer(self.init_error)
+        self.opened += 1
+
+    def nvmlShutdown(self) -> None:
+        self.opened -= 1
+
+    def nvmlDeviceGetCount(self) -> int:
+        return len(self.gpus)
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> GpuDouble:
+        return self._checked(self.gpus[index], "nvmlDeviceGetHandleByIndex")
+
+    def nvmlDeviceGetUUID(self, handle: GpuDouble) -> str:
+        return self._checked(handle, "nvmlDeviceGetUUID").uuid
+
+    def nvmlDeviceGetName(self, handle: GpuDouble) -> str:
+        return self._checked(handle, "nvmlDeviceGetName").name
+
+    def nvmlDeviceGetCudaComputeCapability(self, handle: GpuDouble) -> tuple[int, int]:
+        return self._checked(handle, "nvmlDeviceGetCudaComputeCapability").capability
+
+    def nvmlDeviceGetMigMode(self, device: GpuDouble) -> list[int]:
+        return [int(self._checked(device, "nvmlDeviceGetMigMode").mig)] * 2
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle: GpuDouble) -> int:
+        return self._checked(handle, "nvmlDeviceGetTotalEnergyConsumption").energy_mj
+
+    def nvmlDeviceGetPowerUsage(self, handle: GpuDouble) -> int:
+        return self._checked(handle, "nvmlDeviceGetPowerUsage").power_mw
+
+    def nvmlDeviceGetFieldValues(self, handle: GpuDouble, fieldIds: Sequence[Any]) -> list[Any]:
+        self._checked(handle, "nvmlDeviceGetFieldValues")
+        return [self._field(handle, *which) for which in fieldIds]
+
+    def nvmlDeviceGetTemperature(self, handle: GpuDouble, sensor: int) -> int:
+        return self._checked(handle, "nvmlDeviceGetTemperature").temperature_c
+
+    def nvmlDeviceGetClockInfo(self, handle: GpuDouble, type: int) -> int:
+        return self._checked(handle, "nvmlDeviceGetClockInfo").sm_clock_mhz
+
+    def nvmlDeviceGetUtilizationRates(self, handle: GpuDouble) -> Any:
+        return SimpleNamespace(gpu=self._checked(handle, "nvmlDeviceGetUtilizationRates").utilisation_percent, memory=0)
+
+    def nvmlDeviceGetMemoryInfo(self, handle: GpuDouble, version: int | None = None) -> Any:
+        return SimpleNamespace(used=self._checked(handle, "nvmlDeviceGetMemoryInfo").memory_used_bytes)
+
+    def nvmlDeviceGetViolationStatus(self, device: GpuDouble, perfPolicyType: int) -> Any:
+        violation_ns = self._checked(device, "nvmlDeviceGetViolationStatus").violation_ns
+        return SimpleNamespace(referenceTime=0, violationTime=violation_ns)
+
+    def _field(self, gpu: GpuDouble, field_id: int, scope: int) -> Any:
+        found = pynvml.c_nvmlFieldValue_t()
+        found.fieldId, found.scopeId, found.timestamp = field_id, scope, gpu.field_time_us
+        found.nvmlReturn = gpu.fails.get(field_id, pynvml.NVML_SUCCESS)
+        found.valueType = pynvml.NVML_VALUE_TYPE_UNSIGNED_INT
+        found.value.uiVal = gpu.module_mw if scope == pynvml.NVML_POWER_SCOPE_MODULE else gpu.instant_mw
+        return found
+
+    def _checked(self, gpu: GpuDouble, function: str) -> GpuDouble:
+        self._answer(gpu.fails.get(function, pynvml.NVML_SUCCESS))
+        return gpu
+
+    def _answer(self, code: int) -> None:
+        if code != pynvml.NVML_SUCCESS:
+            raise pynvml.NVMLError(code)
