@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from llenergymeasure._version import __version__
 
+# What a type checker takes for true; importing typing for it would be most of what this import costs.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from llenergymeasure.api import load_results, run_experiment, run_study
     from llenergymeasure.config.experiment import ExperimentConfig
     from llenergymeasure.config.study import StudyConfig

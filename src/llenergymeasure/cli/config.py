@@ -1,24 +1,8 @@
-"""``llem config``: what can run here, how energy will be measured, and which settings hold."""
+"""``llem config``: its options. What they start is imported when it is called."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-
 import click
-
-from llenergymeasure import plugins
-from llenergymeasure.api import settings_here
-from llenergymeasure.cli.main import EXIT_FAILED
-from llenergymeasure.config.settings import Settings
-from llenergymeasure.config.user import user_config_path
-from llenergymeasure.errors import EnergyError
-from llenergymeasure.machine.engines import probe_all
-from llenergymeasure.machine.snapshot import snapshot
-from llenergymeasure.meter.here import source_verdicts
-from llenergymeasure.model.event import Found, Missing
-from llenergymeasure.model.machine import Machine
-from llenergymeasure.model.reading import SourceVerdict
 
 
 @click.command()
@@ -27,73 +11,6 @@ from llenergymeasure.model.reading import SourceVerdict
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def config(verbose: bool, check: bool, as_json: bool) -> int:
     """Show what can run here, how energy will be measured, and what to install next."""
-    settings = settings_here({})
-    machine = snapshot()
-    engines = probe_all(plugins.names("backends"), settings.values.runners)
-    sources, problem = _sources(settings)
-    if as_json:
-        click.echo(json.dumps(_document(settings, machine, engines, sources, problem), indent=1))
-    else:
-        _print(settings, machine, engines, sources, problem, verbose)
-    broken = problem or not any(isinstance(engine, Found) for engine in engines.values())
-    return EXIT_FAILED if check and broken else 0
+    from llenergymeasure.cli.showing import show_config
 
-
-def _sources(settings: Settings) -> tuple[tuple[SourceVerdict, ...], str]:
-    """Verdicts, and what is wrong with the source that the settings name."""
-    try:
-        return source_verdicts((settings.values.measurement.energy_source,)), ""
-    except EnergyError as error:
-        return source_verdicts(), f"{error}" + (f" ({error.hint})" if error.hint else "")
-
-
-def _print(
-    settings: Settings,
-    machine: Machine,
-    engines: dict[str, Found | Missing],
-    sources: tuple[SourceVerdict, ...],
-    problem: str,
-    verbose: bool,
-) -> None:
-    memory = machine.memory_bytes / 2**30
-    click.echo(
-        f"Machine  {machine.cpu_model}, {machine.visible_cpus} CPUs, {memory:.0f} GiB, {machine.os} {machine.kernel}"
-    )
-    click.echo("Engines")
-    for name, engine in engines.items():
-        if isinstance(engine, Found):
-            where = settings.runner_of(name)
-            place = "" if where == "local" else f", in {where}"
-            click.echo(f"  ✓ {name:<10} {engine.engine} {engine.version} on {', '.join(engine.devices)}{place}")
-        else:
-            click.echo(f"  ✗ {name:<10} {engine.reason}\n    → {engine.remedy}")
-    click.echo("Energy")
-    for verdict in sources:
-        mark = "✓" if verdict.chosen else "·" if verdict.usable else "✗"
-        click.echo(f"  {mark} {verdict.source:<10} {verdict.reason}")
-    if problem:
-        click.echo(f"  ✗ {problem}")
-    click.echo(
-        f"Settings {user_config_path()}{'' if user_config_path().exists() else ' (no such file: built-in values)'}"
-    )
-    for key, value, origin in settings.rows():
-        if verbose or origin != "built-in":
-            click.echo(f"  {key} = {value}    {origin}")
-
-
-def _document(
-    settings: Settings,
-    machine: Machine,
-    engines: dict[str, Found | Missing],
-    sources: tuple[SourceVerdict, ...],
-    problem: str,
-) -> dict[str, object]:
-    return {
-        "machine": dataclasses.asdict(machine),
-        "engines": {
-            name: {"found": isinstance(engine, Found), **dataclasses.asdict(engine)} for name, engine in engines.items()
-        },
-        "energy": [dataclasses.asdict(verdict) for verdict in sources],
-        "energy_problem": problem or None,
-        "settings": [{"key": key, "value": value, "origin": origin} for key, value, origin in settings.rows()],
-    }
+    return show_config(verbose=verbose, check=check, as_json=as_json)

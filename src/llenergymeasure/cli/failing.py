@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import traceback
+from collections.abc import Sequence
 
 from pydantic import ValidationError
 
@@ -14,19 +15,19 @@ from llenergymeasure.config.problems import config_error, problems_of
 from llenergymeasure.errors import ConfigError, LLEMError, PreFlightError
 
 
-def report_error(error: Exception) -> int:
+def report_error(error: Exception, arguments: Sequence[str]) -> int:
     """Print an error as a person reads it (as a document when ``--json`` was given) and return the exit status."""
     if isinstance(error, ValidationError):
         error = config_error(problems_of(error, known_keys()), None)
     known = isinstance(error, LLEMError)
     hint = error.hint if isinstance(error, LLEMError) else ""
-    if "--json" in sys.argv:
+    if "--json" in arguments:
         print(json.dumps({"outcome": _outcome(error), "message": str(error), "hint": hint}))  # noqa: T201
     elif known:
         _say(f"Error: {error}" + (f"\n  → {hint}" if hint else ""))
     else:
         _say(f"Error: {type(error).__name__}: {error}\n  → this is a defect of llem; -vv shows where, please report it")
-    if "-vv" in sys.argv:
+    if "-vv" in arguments:
         _say("".join(traceback.format_exception(error)))
     return EXIT_USAGE if isinstance(error, ConfigError) else EXIT_FAILED
 

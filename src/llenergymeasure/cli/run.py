@@ -1,30 +1,11 @@
-"""``llem run``."""
+"""``llem run``: its options. What they start is imported when it is called, so that help and completion cost nothing."""
 
 from __future__ import annotations
 
-import json
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
-
-from llenergymeasure.api import settings_here, study_of_one
-from llenergymeasure.cli.main import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
-from llenergymeasure.cli.overrides import Overrides, experiment_with, study_with
-from llenergymeasure.clock import MonotonicClock
-from llenergymeasure.config.settings import Settings
-from llenergymeasure.config.study import StudyConfig, is_study
-from llenergymeasure.config.yaml_strict import Document, load_yaml
-from llenergymeasure.report.observer import Observer, Silent
-from llenergymeasure.report.screen import screen_for
-from llenergymeasure.report.study_table import study_lines
-from llenergymeasure.schema.study import StudyResult
-from llenergymeasure.store.unfinished import unfinished_studies
-from llenergymeasure.study.options import RunOptions
-from llenergymeasure.study.run import resume as resume_study
-from llenergymeasure.study.run import start
 
 
 @click.command()
@@ -58,93 +39,10 @@ def run(ctx: click.Context, /, **given: Any) -> int:
 
     CONFIG is a YAML file: an experiment, or a study when it sweeps or lists. Flags beat the file.
     """
-    settings = settings_here(_setting_flags(given))
-    observer = _observer(given, settings)
-    if given["resume"] is not None:
-        options = RunOptions(settings, retry_failed=given["retry_failed"])
-        return _end(resume_study(given["resume"], options, observer), given)
-    if given["config"] is None and given["model"] is None:
+    from llenergymeasure.cli.main import EXIT_USAGE
+    from llenergymeasure.cli.running import run_as_asked
+
+    if given["config"] is None and given["model"] is None and given["resume"] is None:
         click.echo(ctx.get_help(), err=True)
         return EXIT_USAGE
-    results_dir = Path(settings.values.output.results_dir)
-    for folder in unfinished_studies(results_dir):
-        observer.say(f"unfinished: {folder} (go on with: llem run --resume {folder})")
-    study, options = _asked(given, settings)
-    return _end(start(study, results_dir, options, observer), given)
-
-
-def _asked(given: dict[str, Any], settings: Settings) -> tuple[StudyConfig, RunOptions]:
-    """What is to be run: a study file, or a single experiment as a study of one."""
-    document = load_yaml(given["config"]) if given["config"] is not None else None
-    overrides = Overrides.of_flags(
-        given["sets"],
-        backend=given["backend"],
-        batch_size=given["batch_size"],
-        shared={
-            "model": given["model"],
-            "dataset": given["dataset"],
-            "n": given["n"],
-            "precision": given["precision"],
-            "device": given["device"],
-            "decoder.max_new_tokens": given["max_new_tokens"],
-        },
-        execution={"n_cycles": given["cycles"], "cycle_order": given["order"], "max_seconds": given["max_time"]},
-    )
-    single = document is None or not is_study(document.data)
-    if single or document is None:
-        whole = document or Document(Path("command line"), {})
-        study = study_of_one(experiment_with(whole, overrides))
-        study = study.model_copy(update={"execution": overrides.execution_over(study.execution)})
-    else:
-        study = study_with(document, overrides)
-    return study, RunOptions(
-        settings,
-        base=document.path.parent if document else Path(),
-        source=document.path.read_text(encoding="utf-8") if document else None,
-        energy_source=given["energy"],
-        quick=given["quick"],
-        single=single,
-    )
-
-
-def _setting_flags(given: dict[str, Any]) -> dict[str, Any]:
-    from llenergymeasure import plugins
-
-    flags: dict[str, Any] = {}
-    if given["output"] is not None:
-        flags["output.results_dir"] = str(given["output"])
-    for runner in given["runners"]:
-        backend, is_for_one, at = runner.rpartition("=")
-        for name in [backend] if is_for_one else plugins.built_in("backends"):
-            flags[f"runners.{name}"] = at
-    return flags
-
-
-def _observer(given: dict[str, Any], settings: Settings) -> Observer:
-    verbosity = settings.values.ui.verbosity
-    if given["quiet"] or (verbosity == "quiet" and not given["verbose"]):
-        return Silent()
-    plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
-    verbose = bool(given["verbose"]) or verbosity == "verbose"
-    return screen_for(sys.stderr, MonotonicClock(), verbose=verbose, plain=plain)
-
-
-def _end(result: StudyResult, given: dict[str, Any]) -> int:
-    """Print what came of it and return the exit status."""
-    if given["as_json"]:
-        document = json.loads(result.model_dump_json())
-        click.echo(json.dumps({"outcome": result.outcome, "study": document}, indent=1))
-    elif result.planned == 1 and result.results:
-        click.echo(f"Result  {result.folder}/")
-        click.echo("")
-        click.echo(result.results[0].summary())
-    else:
-        click.echo(f"Result  {result.folder}/")
-        click.echo("")
-        width = os.get_terminal_size().columns if sys.stdout.isatty() else None
-        for line in study_lines(result, width):
-            click.echo(line)
-    if result.outcome == "interrupted":
-        return EXIT_INTERRUPTED
-    nothing_valid = not any(found.validity.valid for found in result.results)
-    return EXIT_FAILED if result.outcome != "complete" or nothing_valid else 0
+    return run_as_asked(given)

@@ -31,7 +31,7 @@ def rated_power(cpu_model: str) -> RatedPower | None:
 
 # What systems add to a part's name: marks, generation, core count, graphics, clock.
 _DECORATION = re.compile(
-    r"\((R|TM)\)|^\d+\w\w Gen |\b\d+-Core\b|\bCPU\b|\bProcessor\b| w(ith|/) .*$|@.*$", re.IGNORECASE
+    r"\((R|TM)\)|^\d+\w\w Gen |\b\d+-Cores?\b|\bCPU\b|\bProcessor\b| w(ith|/) .*$|@.*$", re.IGNORECASE
 )
 
 

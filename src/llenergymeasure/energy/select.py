@@ -79,14 +79,13 @@ def select(
     named = [name for name in wish if name not in (AUTO, NONE)]
     known = plugins.names("energy") if known is None else known
     tried = [_try(name, around, load) for name in dict.fromkeys((*known, *named))]
-    kept: dict[str, tuple[Channel, ...]] = {}
     try:
         kept = _best_of(tried) if AUTO in wish else {}
         kept |= {one.name: _named(one) for one in tried if one.name in named}
-    finally:
-        for one in tried:
-            if one.source is not None and not kept.get(one.name):
-                one.source.close()
+    except EnergyError:
+        _close(tried)
+        raise
+    _close([one for one in tried if one.name not in kept])
     verdicts = [_verdict(one, kept.get(one.name, ()), AUTO in wish) for one in tried]
     if NONE in wish:
         verdicts.append(SourceVerdict(NONE, True, "asked for: no energy is read", chosen=True))
@@ -98,6 +97,12 @@ def verdicts(wish: Sequence[str], around: Surroundings) -> tuple[SourceVerdict, 
     selection = select(wish, around)
     selection.close()
     return selection.verdicts
+
+
+def _close(tried: Sequence[_Tried]) -> None:
+    for one in tried:
+        if one.source is not None:
+            one.source.close()
 
 
 def _try(name: str, around: Surroundings, load: Callable[[str], OpenSource]) -> _Tried:

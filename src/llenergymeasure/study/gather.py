@@ -96,7 +96,12 @@ class _Gathering:
         advanced = self._options.settings.values.advanced
         sources, metered = self._sources()
         return HostFacts(
-            native_bf16(), sources, metered, self._runners(), advanced.sampling_hz, {str(phase): seconds for phase, seconds in advanced.silence_seconds.items()}
+            native_bf16(),
+            sources,
+            metered,
+            self._runners(),
+            advanced.sampling_hz,
+            {str(phase): seconds for phase, seconds in advanced.silence_seconds.items()},
         )
 
     def _sources(self) -> tuple[tuple[str, ...], bool]:
