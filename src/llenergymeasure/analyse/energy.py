@@ -70,6 +70,8 @@ def series_of(readings: Readings, channel: int) -> Series:
 
 def energy_of(channel: Channel, series: Series, over: Interval) -> Joules | NoEnergy:
     """Energy of ``over`` by the method that fits the channel's kind."""
+    if over.duration_s <= 0:
+        return NoEnergy("the window is empty")
     if len(series.t_ns) < 2:
         return NoEnergy(f"{channel.source}: fewer than two readings" + (" (reads failed)" if series.failed else ""))
     if series.t_ns[0] > over.begin_ns or series.t_ns[-1] < over.end_ns:
@@ -125,7 +127,7 @@ def _instant_power(channel: Channel, series: Series, over: Interval) -> Joules |
     coverage = float(lengths_s.sum()) / over.duration_s
     if coverage < _LEAST_COVERAGE:
         return NoEnergy(f"{channel.source}: power samples cover {coverage:.0%} of the window")
-    energy_j = float((series.value * lengths_s).sum()) / coverage
+    energy_j = float((series.value * lengths_s).sum())
     return _metered(channel, energy_j, over, period_s, "instant power, steps", _gap_s(series, over))
 
 

@@ -130,7 +130,7 @@ def _sweep(value: Any) -> tuple[dict[str, tuple[Any, ...]], list[Problem]]:
     if not isinstance(value, Mapping):
         return {}, [Problem(("sweep",), "sweep should map keys to lists of values")]
     wrong = [
-        Problem(("sweep", key), f"{key}: a sweep needs a list of values, found {values!r}", "write [a, b, …]")
+        Problem(("sweep", key), f"a sweep needs a list of values, found {values!r}", "write [a, b, …]")
         for key, values in value.items()
         if not isinstance(values, list) or not values
     ]

@@ -179,8 +179,8 @@ class _Builder:
             top.merge = True
             return
         here = (*top.path, key)
-        if key in top.value:
-            first = self.lines.get(here)
+        if here in self.lines:  # a key that << merged in has no line, and gives way
+            first = self.lines[here]
             raise self._error(event, f"{key!r} stands here again (first in line {first})", "remove one of the two")
         top.key = key
         self.lines[here] = event.start_mark.line + 1

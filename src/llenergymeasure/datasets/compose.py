@@ -1,23 +1,142 @@
-"""Prompts of a wanted length out of passages and instructions."""
+"""Prompts of a wanted length, made of passages and instructions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import cycle
+from itertools import count, islice, product
 
 from llenergymeasure.datasets.seeds import Passage, Seeds
 
-# How many candidates are compared for one prompt.
-_CANDIDATES = 24
-# Below this many words one passage is enough; from here to the second limit two are compared; above, a collection.
-_ONE_PASSAGE = 135
-_TWO_PASSAGES = 255
+# Shorter prompts hold one passage, longer ones two, and the longest a collection (words).
+_TWO_PASSAGES_FROM = 135
+_COLLECTION_FROM = 255
+
+# Of so many drafts the one nearest to the wanted length is taken.
+_DRAFTS = 24
+
+# Steps through the passages; without a common factor with their number, so that each is reached.
+_STEP = 37
+_STEP_IN_COLLECTION = 7
+
+
+def words(text: str) -> int:
+    """How many words a text has: what stands between white space."""
+    return len(text.split())
 
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A prompt and how it begins: no two prompts of a set may begin in the same way."""
+    """A prompt, and what makes its beginning: no two prompts may have that in common."""
 
     text: str
-    opening: str
+    opening: tuple[str, ...]
+
+
+class Composer:
+    """Makes one prompt after another, each with a beginning of its own; forms and passages take turns."""
+
+    def __init__(self, seeds: Seeds) -> None:
+        self._seeds = seeds
+        self._used: set[tuple[str, ...]] = set()
+        self._turn = 0
+
+    def prompt(self, aim_words: float) -> str:
+        """A prompt of about that many words."""
+        drafts = islice((draft for draft in self._drafts(aim_words) if draft.opening not in self._used), _DRAFTS)
+        best = min(drafts, key=lambda draft: abs(words(draft.text) - aim_words))
+        self._used.add(best.opening)
+        self._turn += 1
+        return best.text
+
+    def _drafts(self, aim: float) -> Iterator[_Draft]:
+        for turn in count(self._turn):
+            if aim < _TWO_PASSAGES_FROM:
+                yield self._about_one(turn, aim)
+            elif aim < _COLLECTION_FROM:
+                yield self._about_two(turn, aim)
+            else:
+                yield self._about_many(turn, aim)
+
+    def _about_one(self, turn: int, aim: float) -> _Draft:
+        before, after = self._seeds.before, self._seeds.after
+        passage, language = self._passage(turn), self._language(turn)
+        form = turn % (len(before) + len(after) + 2)
+        if form < len(before):
+            request = before[form].format(title=passage.title, language=language)
+            text = _cut(passage, aim - words(request))
+            return _Draft(f"{request}\n\n{text}", (before[form], passage.title))
+        form -= len(before)
+        if form < len(after):
+            request = after[form].format(language=language)
+            return _Draft(f"{_cut(passage, aim - words(request))}\n\n{request}", (passage.title,))
+        question, whole = passage.questions[turn % 2], " ".join(passage.sentences)
+        if form == len(after):
+            return _Draft(f"{question}\n\n{whole}", (question,))
+        return _Draft(f"{whole}\n\nQuestion: {question}", (passage.title,))
+
+    def _about_two(self, turn: int, aim: float) -> _Draft:
+        form = self._seeds.pair[turn % len(self._seeds.pair)]
+        first, second = self._passage(turn), self._passage(turn + 1)
+        request = form.format(title=first.title, second=second.title, language=self._language(turn))
+        titles = words(first.title) + words(second.title)
+        texts = _cut_both(first, second, aim - words(request) - titles)
+        parts = (request, first.title, texts[0], second.title, texts[1])
+        return _Draft("\n\n".join(parts), (form, first.title))
+
+    def _about_many(self, turn: int, aim: float) -> _Draft:
+        form = self._seeds.many[turn % len(self._seeds.many)]
+        start = turn * _STEP
+        order = [self._seeds.passages[place % len(self._seeds.passages)] for place in self._places(start)]
+        task = self._task(turn, order[1])
+        numbered = _collection(order, aim - words(form) - words(order[0].title) - words(task))
+        request = form.format(title=order[0].title, count=len(numbered))
+        return _Draft("\n\n".join((request, *numbered, task)), (form, order[0].title))
+
+    def _task(self, turn: int, asked: Passage) -> str:
+        """Every other collection ends with a question about one of its texts, the others with a task about all."""
+        tasks, answer = self._seeds.tasks, self._seeds.answer
+        if turn % 2:
+            return tasks[turn // 2 % len(tasks)]
+        form = answer[turn // 2 % len(answer)]
+        return form.format(title=asked.title, question=asked.questions[turn // 2 % 2])
+
+    def _places(self, start: int) -> Iterator[int]:
+        return (start + _STEP_IN_COLLECTION * place for place in range(len(self._seeds.passages)))
+
+    def _passage(self, turn: int) -> Passage:
+        return self._seeds.passages[turn * _STEP % len(self._seeds.passages)]
+
+    def _language(self, turn: int) -> str:
+        return self._seeds.languages[turn % len(self._seeds.languages)]
+
+
+def _first(passage: Passage, sentences: int) -> str:
+    return " ".join(passage.sentences[:sentences])
+
+
+def _cut(passage: Passage, aim: float) -> str:
+    """The beginning of a passage, in whole sentences, of about that many words."""
+    texts = [_first(passage, number) for number in range(1, len(passage.sentences) + 1)]
+    return min(texts, key=lambda text: abs(words(text) - aim))
+
+
+def _cut_both(first: Passage, second: Passage, aim: float) -> tuple[str, str]:
+    """The beginnings of two passages, of about that many words together."""
+    choices = product(range(3, len(first.sentences) + 1), range(2, len(second.sentences) + 1))
+    texts = [(_first(first, one), _first(second, other)) for one, other in choices]
+    return min(texts, key=lambda pair: abs(words(pair[0]) + words(pair[1]) - aim))
+
+
+def _collection(order: Sequence[Passage], aim: float) -> list[str]:
+    """Numbered passages, the last one cut, of about that many words. The first two are whole."""
+    parts: list[str] = []
+    left = aim
+    for number, passage in enumerate(order, start=1):
+        heading = f"{number}. {passage.title}"
+        text = _first(passage, len(passage.sentences)) if number <= 2 else _cut(passage, left - words(heading))
+        if number > 2 and abs(left - words(heading) - words(text)) >= abs(left):
+            break
+        parts.append(f"{heading}\n\n{text}")
+        left -= words(parts[-1])
+    return parts

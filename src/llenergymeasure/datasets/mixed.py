@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
 
-from llenergymeasure.datasets.compose import Composer
+from llenergymeasure.datasets.compose import Composer, words
 from llenergymeasure.datasets.seeds import Seeds, seeds
 from llenergymeasure.model.inputs import Prompt
 
@@ -81,11 +81,6 @@ def words_at(share: float) -> float:
         if share <= high:
             return shorter * (longer / shorter) ** ((share - low) / (high - low))
     raise ValueError(f"{share} is not between 0 and 1")
-
-
-def words(text: str) -> int:
-    """How many words a text has: what stands between white space."""
-    return len(text.split())
 
 
 def _code_prompts(material: Seeds) -> Iterator[str]:

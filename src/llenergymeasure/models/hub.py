@@ -23,10 +23,6 @@ _SMALL = re.compile(r"[^/]+\.(json|txt|model|jinja|tiktoken|py)|additional_chat_
 _PUBLIC = "https://huggingface.co"
 
 
-class UnreachableError(ConfigError):
-    """The hub did not answer; what is cached may still serve."""
-
-
 @dataclass(frozen=True, slots=True)
 class Hub:
     """Where models are fetched from and kept. ``offline``: nothing is asked."""
@@ -80,7 +76,8 @@ def cached(hub: Hub, name: str, revision: str | None) -> Snapshot | None:
 def fetch(hub: Hub, name: str, revision: str | None, weights: Weights, say: Say) -> Snapshot:
     """A whole snapshot, downloaded as far as it is not cached. With random weights, all but the weights.
 
-    Without a revision the hub is asked for the newest commit; when it does not answer, a cached one serves and that is said.
+    Unless a commit is named the hub is asked for the newest one; when it refuses or does not answer, a whole one in the cache
+    serves, and that is said.
     Raises ``ConfigError`` with the remedy.
     """
     here = cached(hub, name, revision)
@@ -93,10 +90,10 @@ def fetch(hub: Hub, name: str, revision: str | None, weights: Weights, say: Say)
         )
     try:
         listing = look_up(hub, name, revision)
-    except UnreachableError:
+    except ConfigError as error:
         if here is None or not whole:
             raise
-        say(f"the hub does not answer: using the cached commit {here.commit[:12]} of {name}", None)
+        say(f"using the cached commit {here.commit[:12]} of {name} ({error})", None)
         return here
     return _download(hub, name, listing, weights, say)
 
@@ -107,7 +104,7 @@ def offline_reason(name: str) -> str:
 
 
 def look_up(hub: Hub, name: str, revision: str | None) -> Listing:
-    """What the hub says of a model, access checked. Raises ``ConfigError``; ``UnreachableError`` when it does not answer."""
+    """What the hub says of a model, access checked. Raises ``ConfigError`` with the remedy."""
     from huggingface_hub import HfApi
 
     api = HfApi(endpoint=hub.endpoint)
@@ -219,9 +216,9 @@ def _translated(hub: Hub, name: str, revision: str | None) -> Iterator[None]:
         status = error.response.status_code
         if status == 401:
             raise ConfigError(f"{name}: the hub refuses the token", hint="`hf auth login` (or set HF_TOKEN)") from error
-        raise UnreachableError(f"{name}: {hub.endpoint} answered {status}", hint="try again later") from error
+        raise ConfigError(f"{name}: {hub.endpoint} answered {status}", hint="try again later") from error
     except (transport, OSError) as error:
-        raise UnreachableError(
-            f"{name}: not cached, and {hub.endpoint} cannot be reached: {str(error) or type(error).__name__}",
+        raise ConfigError(
+            f"{name}: {hub.endpoint} cannot be reached: {str(error) or type(error).__name__}",
             hint="check the network or HF_ENDPOINT; or name a local directory or a .gguf file; builtin:smollm2-135m needs no hub",
         ) from error

@@ -49,10 +49,3 @@ def _analysed(folder: Path) -> ExperimentResult:
     write_text(folder / RESULT, result.to_json())
     (folder / ERROR).unlink(missing_ok=True)
     return result
-
-
-def is_settled(folder: Path) -> bool:
-    """Whether the folder needs no further run: it holds a trace, or what a trace can be made of."""
-    return (
-        (folder / RESULT).exists() or (folder / TRACE).exists() or (not (folder / ERROR).exists() and can_join(folder))
-    )

@@ -1,0 +1,211 @@
+"""The loop: what runs, in which order, what stays, and when it stops. Drivers are stood in for by scripted ones."""
+
+from pathlib import Path
+
+import pytest
+
+from llenergymeasure.model.codec import encode
+from llenergymeasure.model.job import BackendChoice, Decoder, Limits, Metering, ModelRef, Protocol
+from llenergymeasure.model.outcome import Failure
+from llenergymeasure.plan.order import order
+from llenergymeasure.plan.plan import Execution, Plan, PlannedExperiment
+from llenergymeasure.report.observer import Silent
+from llenergymeasure.study.interrupts import Interrupts
+from llenergymeasure.study.journal import Journal
+from llenergymeasure.study.loop import Loop
+from llenergymeasure.testing.builders import experiment_result
+from llenergymeasure.testing.virtual_clock import VirtualClock
+from llenergymeasure.trial.failure import write_failure
+
+
+def plan(points=2, cycles=2, **execution):
+    experiments = tuple(
+        PlannedExperiment(
+            label=f"point {number}",
+            config={"model": "m"},
+            measurement_config_hash=f"{number:016x}",
+            environment=None,
+            varied={"n": number},
+            backend=BackendChoice("simulated"),
+            concurrency=number + 1,
+            model=ModelRef("m", "/nowhere", "directory"),
+            precision="as_stored",
+            device="cpu",
+            runner="local",
+            inputs="in",
+            n=4,
+            seed=42,
+            decoder=Decoder(),
+            protocol=Protocol(),
+            metering=Metering(),
+            limits=Limits(),
+        )
+        for number in range(points)
+    )
+    return Plan(
+        name="s",
+        study_design_hash="0" * 16,
+        experiments=experiments,
+        trials=order(points, cycles, "interleaved", 0),
+        skipped=(),
+        merged=0,
+        execution=Execution(cycles, "interleaved", 0, **execution),
+        created_at="2026-11-24T00:00:00+00:00",
+        llenergymeasure_version="0",
+    )
+
+
+class Ended:
+    def poll(self):
+        return 0
+
+    def cancel(self):
+        raise AssertionError("nothing to cancel")
+
+    kill = cancel
+
+
+class Scripted:
+    """A scheduler whose drivers do at once what the script says for the trial's number: complete, fail, or leave nothing."""
+
+    def __init__(self, script=None, on_submit=lambda: None):
+        self.script = script or {}
+        self.submitted = []
+        self.on_submit = on_submit
+
+    def submit(self, folder):
+        number = int(folder.name[:3])
+        self.submitted.append(folder.name)
+        what = self.script.get(number, "complete")
+        if what == "complete":
+            (folder / "result.json").write_text(experiment_result().to_json())
+        elif what == "fail":
+            write_failure(folder, Failure("out_of_memory", "too big"))
+        self.on_submit()
+        return Ended()
+
+
+def loop(folder, scheduler, clock=None, the_plan=None, **options):
+    return Loop(folder, the_plan or plan(), scheduler, clock or VirtualClock(), Silent(), **options)
+
+
+def run(study, interrupts=None):
+    return study.run(study.take_stock(), interrupts or Interrupts())
+
+
+def events(folder):
+    return [(entry.event, entry.trial, entry.attempt) for entry in Journal(folder / "study_journal.jsonl").entries()]
+
+
+def test_every_trial_runs_once_in_order(tmp_path):
+    """A plan of two experiments over two cycles is four trials, each journalled as running and then as completed."""
+    scheduler = Scripted()
+    record = run(loop(tmp_path, scheduler))
+    assert [name[:3] for name in scheduler.submitted] == ["001", "002", "003", "004"]
+    assert len(record.outcomes) == 4
+    assert events(tmp_path)[:2] == [("running", 1, 1), ("completed", 1, 1)]
+    assert not record.stopped
+
+
+def test_a_failure_does_not_stop_the_others(tmp_path):
+    """It becomes data, and the next trial starts."""
+    record = run(loop(tmp_path, Scripted({2: "fail"})))
+    assert isinstance(record.outcomes[2], Failure)
+    assert sorted(record.outcomes) == [1, 2, 3, 4]
+
+
+def test_what_completed_is_never_repeated(tmp_path):
+    """Going on with a finished study runs nothing and journals nothing."""
+    run(loop(tmp_path, Scripted()))
+    before = events(tmp_path)
+    again = Scripted()
+    record = run(loop(tmp_path, again))
+    assert again.submitted == []
+    assert len(record.outcomes) == 4
+    assert events(tmp_path) == before
+
+
+def test_a_failed_trial_stays_unless_it_is_to_be_retried(tmp_path):
+    """``retry_failed`` makes a second attempt in a folder of its own."""
+    run(loop(tmp_path, Scripted({2: "fail"})))
+    stays = Scripted()
+    assert isinstance(run(loop(tmp_path, stays)).outcomes[2], Failure)
+    assert stays.submitted == []
+    retried = Scripted()
+    record = run(loop(tmp_path, retried, retry_failed=True))
+    assert [name[:3] + name[-3:] for name in retried.submitted] == ["002_a2"]
+    assert not isinstance(record.outcomes[2], Failure)
+
+
+def test_a_trial_without_an_outcome_runs_again(tmp_path):
+    """A driver that was killed left nothing: the trial is interrupted and gets another attempt."""
+    run(loop(tmp_path, Scripted({3: "nothing"})))
+    again = Scripted()
+    record = run(loop(tmp_path, again))
+    assert [name[:3] for name in again.submitted] == ["003"]
+    assert again.submitted[0].endswith("_a2")
+    assert not isinstance(record.outcomes[3], Failure)
+
+
+def test_a_host_killed_between_result_and_journal_loses_nothing(tmp_path):
+    """The folder decides: the journal learns of the result that it had not heard of."""
+    run(loop(tmp_path, Scripted()))
+    journal = tmp_path / "study_journal.jsonl"
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(lines[:-1]) + lines[-1][:20])
+    again = Scripted()
+    record = run(loop(tmp_path, again))
+    assert again.submitted == []
+    assert len(record.outcomes) == 4
+    assert events(tmp_path)[-1] == ("completed", 4, 1)
+
+
+def test_an_interrupt_ends_the_study_after_the_trial(tmp_path):
+    """What has run stays, the rest is left for later."""
+    interrupts = Interrupts()
+
+    def press():
+        interrupts.count += 1
+
+    scheduler = Scripted(on_submit=press)
+    record = run(loop(tmp_path, scheduler), interrupts)
+    assert len(scheduler.submitted) == 1
+    assert record.interrupted
+    assert events(tmp_path)[-1][0] == "stopped"
+    assert len(run(loop(tmp_path, Scripted())).outcomes) == 4
+
+
+def test_failures_in_a_row_stop_a_study_that_asks_for_it(tmp_path):
+    """Two of one kind are enough here, and the study can be resumed."""
+    scheduler = Scripted({1: "fail", 2: "fail"})
+    record = run(loop(tmp_path, scheduler, the_plan=plan(max_consecutive_failures=2)))
+    assert len(scheduler.submitted) == 2
+    assert record.stopped == "2 trials failed in a row"
+
+
+def test_a_time_budget_ends_between_trials(tmp_path):
+    """The trial that is running when the time is up still counts."""
+    clock = VirtualClock()
+    scheduler = Scripted(on_submit=lambda: clock.sleep(40))
+    record = run(loop(tmp_path, scheduler, clock, plan(max_seconds=60)))
+    assert len(scheduler.submitted) == 2
+    assert "time budget" in record.stopped
+
+
+def test_pauses_are_those_asked_for(tmp_path):
+    """Between trials of one cycle the one, between cycles the other."""
+    clock = VirtualClock()
+    begin_ns = clock.now_ns()
+    run(loop(tmp_path, Scripted(), clock, plan(config_gap_seconds=3, cycle_gap_seconds=10)))
+    assert (clock.now_ns() - begin_ns) / 1e9 == pytest.approx(3 + 10 + 3, abs=0.5)
+
+
+def test_a_trial_has_its_job_in_its_folder(tmp_path):
+    """The name tells number, backend, concurrency, hash and cycle; the job is whole."""
+    run(loop(tmp_path, Scripted()))
+    names = sorted(path.name for path in (tmp_path / "trials").iterdir())
+    assert names[0] == "001_simulated_b1_000000_c1"
+    assert names[3] == "004_simulated_b2_000000_c2"
+    assert (tmp_path / "trials" / names[0] / "job.json").exists()
+    assert encode(plan())["trials"][3] == {"number": 4, "point": 1, "cycle": 1}
+    assert isinstance(tmp_path, Path)
