@@ -6,6 +6,7 @@ import json
 import pkgutil
 import types
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
@@ -38,6 +39,7 @@ _SCALARS: dict[Any, st.SearchStrategy[Any]] = {
 }
 
 
+@cache
 def _model_dataclasses() -> list[type]:
     modules = [
         importlib.import_module(f"llenergymeasure.model.{found.name}")
@@ -69,6 +71,7 @@ def _values(hint: Any) -> st.SearchStrategy[Any]:
     return _instances(hint)
 
 
+@cache
 def _instances(cls: type) -> st.SearchStrategy[Any]:
     hints = get_type_hints(cls)
     return st.builds(
