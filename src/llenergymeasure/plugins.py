@@ -16,6 +16,8 @@ Seam = Literal["backends", "energy", "runners", "schedulers", "datasets"]
 _BUILT_IN: dict[str, dict[str, str]] = {
     "backends": {
         "pytorch": "llenergymeasure.backends.pytorch:BACKEND",
+        "vllm": "llenergymeasure.backends.vllm:BACKEND",
+        "tensorrt": "llenergymeasure.backends.tensorrt:BACKEND",
         "llamacpp": "llenergymeasure.backends.llamacpp:BACKEND",
     },
     "energy": {

@@ -52,7 +52,9 @@ SMALL = {
 
 
 def small(family, **own):
-    return {"model_type": family, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2} | SMALL.get(family, SHAPE) | own
+    return (
+        {"model_type": family, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2} | SMALL.get(family, SHAPE) | own
+    )
 
 
 def built(config, device="cpu"):

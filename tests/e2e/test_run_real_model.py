@@ -46,7 +46,10 @@ def study(tmp_path_factory):
 def trials(folder):
     found = sorted((folder / "trials").iterdir())
     assert len(found) == 6
-    return [(path, json.loads((path / "result.json").read_text()), pq.read_table(path / "requests.parquet")) for path in found]
+    return [
+        (path, json.loads((path / "result.json").read_text()), pq.read_table(path / "requests.parquet"))
+        for path in found
+    ]
 
 
 def test_token_totals_equal_an_independent_count_of_ids(study):
@@ -82,7 +85,9 @@ def test_every_result_obeys_the_identities(study):
             assert energy["reason"]
             continue
         assert energy["value"] * rate["value"] == pytest.approx(power["value"], rel=1e-9)
-        assert result["energy_total_j"]["value"] == pytest.approx(power["value"] * result["method"]["window_s"], rel=1e-9)
+        assert result["energy_total_j"]["value"] == pytest.approx(
+            power["value"] * result["method"]["window_s"], rel=1e-9
+        )
         if energy["estimated"]:
             assert energy["absolute_95"]["low"] < energy["value"] < energy["absolute_95"]["high"]
             assert "estimated_energy" in {remark["code"] for remark in result["validity"]["remarks"]}
@@ -103,4 +108,7 @@ def test_a_resolved_experiment_runs_as_it_is(study, tmp_path):
     from llenergymeasure.config.hashing import measurement_config_hash
 
     for path, result, _ in trials(study[0]):
-        assert measurement_config_hash(ExperimentConfig.from_yaml(path / "config.yaml")) == result["measurement_config_hash"]
+        assert (
+            measurement_config_hash(ExperimentConfig.from_yaml(path / "config.yaml"))
+            == result["measurement_config_hash"]
+        )

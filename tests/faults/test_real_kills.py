@@ -75,14 +75,24 @@ def finished(study):
 
 def resume(study):
     (folder,) = (study / "results").iterdir()
-    done = subprocess.run([*LLEM, "run", "--resume", str(folder), "--retry-failed"], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [*LLEM, "run", "--resume", str(folder), "--retry-failed"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     return folder, done
 
 
 def whole(folder):
     summary = json.loads((folder / "study_summary.json").read_text())
     assert summary["ran"] == summary["planned"] == 4
-    completed = [line for line in map(json.loads, (folder / "study_journal.jsonl").read_text().splitlines()) if line["event"] == "completed"]
+    completed = [
+        line
+        for line in map(json.loads, (folder / "study_journal.jsonl").read_text().splitlines())
+        if line["event"] == "completed"
+    ]
     assert sorted(line["trial"] for line in completed) == [1, 2, 3, 4], "each trial completed exactly once"
 
 
@@ -113,7 +123,13 @@ def test_a_killed_host_leaves_no_process_and_loses_nothing(study, seed):
     wait_for(lambda: not ours(study), 30)
     before = finished(study)
     if len(before) < 4 or not list((study / "results").glob("*/study_summary.json")):
-        told = subprocess.run([*LLEM, "run", str(study / "nothing.yaml"), "-o", str(study / "results")], capture_output=True, text=True, timeout=60, check=False)
+        told = subprocess.run(
+            [*LLEM, "run", str(study / "nothing.yaml"), "-o", str(study / "results")],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
         assert "unfinished" in told.stderr
     folder, done = resume(study)
     assert done.returncode == 0, done.stderr
@@ -139,13 +155,29 @@ def test_one_interrupt_finishes_the_batch_and_keeps_what_ran(study):
 
 @pytest.mark.parametrize(
     ("mode", "kind"),
-    [("raise", "backend_error"), ("segfault", "killed"), ("garbage", None), ("out_of_memory", "out_of_memory"), ("exit", "exit_status")],
+    [
+        ("raise", "backend_error"),
+        ("segfault", "killed"),
+        ("garbage", None),
+        ("out_of_memory", "out_of_memory"),
+        ("exit", "exit_status"),
+    ],
 )
 def test_a_failing_engine_is_one_failed_trial(study, mode, kind):
     """Its kind is told, the log's end is kept, the exit status is 1, and a trial that only prints garbage passes."""
-    text = (study / "study.yaml").read_text().replace("sweep: {simulated.concurrency: [1, 2]}", "sweep: {simulated.fail: [%s, null]}" % mode)
+    text = (
+        (study / "study.yaml")
+        .read_text()
+        .replace("sweep: {simulated.concurrency: [1, 2]}", "sweep: {simulated.fail: [%s, null]}" % mode)
+    )
     (study / "study.yaml").write_text(text.replace("n_cycles: 2", "n_cycles: 1"))
-    done = subprocess.run([*LLEM, "run", str(study / "study.yaml"), "-o", str(study / "results"), "--json"], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [*LLEM, "run", str(study / "study.yaml"), "-o", str(study / "results"), "--json"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     summary = json.loads(done.stdout)["study"]
     if kind is None:
         assert (done.returncode, summary["ran"]) == (0, 2)

@@ -55,7 +55,7 @@ class _Device:
     def summed(self) -> list[_Part]:
         """The parts that no other part covers: their domains are disjoint."""
         covered = {domain for part in self.parts for domain in part.channel.covers}
-        return [part for part in self.parts ]
+        return [part for part in self.parts if part.channel.domain not in covered]
 
     @property
     def unanswered(self) -> list[NoEnergy]:

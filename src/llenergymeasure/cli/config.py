@@ -7,10 +7,24 @@ import click
 
 @click.command()
 @click.option("-v", "--verbose", is_flag=True, help="Every effective setting and where it comes from.")
-@click.option("--check", is_flag=True, help="Exit 1 when no engine can run.")
+@click.option("--check", is_flag=True, help="Exit 1 when something is wrong, or no engine can run.")
+@click.option("--init", is_flag=True, help="Write a user configuration, after showing it.")
+@click.option(
+    "--schema",
+    type=click.Choice(["experiment", "study", "user", "result"]),
+    help="Print the JSON Schema of a file.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def config(verbose: bool, check: bool, as_json: bool) -> int:
+def config(verbose: bool, check: bool, init: bool, schema: str | None, as_json: bool) -> int:
     """Show what can run here, how energy will be measured, and what to install next."""
+    if schema is not None:
+        from llenergymeasure.cli.schemas import print_schema
+
+        return print_schema(schema)
+    if init:
+        from llenergymeasure.cli.init import write_user_config
+
+        return write_user_config()
     from llenergymeasure.cli.showing import show_config
 
     return show_config(verbose=verbose, check=check, as_json=as_json)

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from types import FrameType
@@ -68,9 +69,14 @@ def main(arguments: list[str]) -> int:
 
 
 def meter(
-    selection: Selection, cap_hz: float | None, sink: ReadingsWriter, log: EventLog, clock: Clock, stop: StopFlag
+    selection: Selection,
+    cap_hz: float | None,
+    sink: ReadingsWriter,
+    log: EventLog,
+    clock: Clock,
+    stopped: Callable[[], bool],
 ) -> None:
-    """Read until ``stop``. ``Metered`` is written when every channel has been read once."""
+    """Read until ``stopped()``. ``Metered`` is written when every channel has been read once."""
     batches = batches_of(selection.reads, cap_hz)
     began_ns, began_cpu_s = clock.now_ns(), time.process_time()
     read_once(batches, sink)
@@ -80,7 +86,7 @@ def meter(
         Task(sink.flush, Every(_FLUSH_NS, began_ns)),
         Task(lambda: log.write(ClockTriple(*clock_triple_ns())), Every(NS_PER_S, began_ns)),
     )
-    read_until(stop, batches, sink, clock, chores=chores)
+    read_until(stopped, batches, sink, clock, chores=chores)
     sink.flush()
     wall_s, cpu_s = ns_to_s(clock.now_ns() - began_ns), time.process_time() - began_cpu_s
     log.write(MeterCost(cpu_s, wall_s, sink.count))

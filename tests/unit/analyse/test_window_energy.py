@@ -101,6 +101,11 @@ class TestCounter:
             assert found.low_j <= 5000.0 <= found.high_j
             assert found.energy_j == pytest.approx(5000.0, rel=0.01)
 
+    def test_the_counter_is_read_at_the_ticks_and_not_beside_them(self) -> None:
+        """A window that begins in work and ends in idle gets the joules of both."""
+        found = _joules(_channel("counter"), _polled(_ticking(_work), 30), _over(12, 25))
+        assert found.energy_j == pytest.approx(8 * 500 + 5 * 120, rel=2e-3)
+
     def test_slow_polling_widens_the_edges(self) -> None:
         """A counter seen to move only once a second has edges of a second, whatever its own tick."""
         fast = _joules(_channel("counter"), _polled(_ticking(lambda t: 300 * t), 30), _over(5, 25))

@@ -64,7 +64,9 @@ def test_equal_points_are_merged():
 
 def test_explicit_experiments_lie_over_the_fixed_part():
     """Entries are merged deeply and added after the grid; without a sweep there is no grid."""
-    study = of("model: m\nbackend: pytorch\ndecoder: {max_new_tokens: 16}\nexperiments:\n  - {n: 5}\n  - {decoder: {top_k: 1}}\n")
+    study = of(
+        "model: m\nbackend: pytorch\ndecoder: {max_new_tokens: 16}\nexperiments:\n  - {n: 5}\n  - {decoder: {top_k: 1}}\n"
+    )
     assert [config.n for config in study.experiments] == [5]
     assert study.experiments[0].decoder.max_new_tokens == 16
     assert "needs decoding_strategy" in study.skipped[0].reason
@@ -75,7 +77,10 @@ def test_explicit_experiments_lie_over_the_fixed_part():
     [
         ("model: m\nsweep: {n: 5}\n", "grid.yaml:2: sweep.n: a sweep needs a list"),
         ("model: m\nsweep: {n: []}\n", "needs a list"),
-        ("model: m\nbackend: [pytorch]\nsweep:\n  llamacpp.n_parallel: [1]\n", r"grid.yaml:4: unknown key 'llamacpp.n_par"),
+        (
+            "model: m\nbackend: [pytorch]\nsweep:\n  llamacpp.n_parallel: [1]\n",
+            r"grid.yaml:4: unknown key 'llamacpp.n_par",
+        ),
         ("model: m\nbackend: pytorch\nsweep:\n  pytorch.batchsize: [1]\n", "did you mean 'pytorch.batch_size'"),
         ("model: m\nbackend: pytorch\nsweep:\n  decoder.maxnewtokens: [1]\n", "did you mean 'decoder.max_new_tokens'"),
         ("model: m\nexecution: {ncycles: 2}\n", "did you mean 'n_cycles'"),

@@ -16,7 +16,9 @@ def values(text):
 
 def test_scalars_mean_what_a_person_means():
     """Country codes and times stay text, numbers of every spelling are numbers."""
-    data = values("a: no\nb: 12:30\nc: 1e3\nd: 08\ne: 2024-01-01\nf: ~\ng: true\nh: 0x10\ni: 1_000\nj: .5\nk: '5'\nl: on\n")
+    data = values(
+        "a: no\nb: 12:30\nc: 1e3\nd: 08\ne: 2024-01-01\nf: ~\ng: true\nh: 0x10\ni: 1_000\nj: .5\nk: '5'\nl: on\n"
+    )
     assert data == {
         "a": "no",
         "b": "12:30",

@@ -73,7 +73,7 @@ def test_a_process_that_ends_outside_the_tree_keeps_its_time(table: FakeTable, c
 
 
 def test_an_orphan_is_followed_until_it_ends(table: FakeTable, clock: VirtualClock) -> None:
-    """A grandchild whose parent ended still counts, though it no longer hangs below the root."""
+    """A grandchild whose parent ended still counts, and so does what it starts, though none of it hangs below the root."""
     table.put(10, 1.0, 0.0, 11)
     table.put(11, 1.0, 0.0, 12)
     table.put(12, 1.0)
@@ -81,8 +81,10 @@ def test_an_orphan_is_followed_until_it_ends(table: FakeTable, clock: VirtualClo
     tree.seconds()
     del table.processes[11]
     table.put(10, 1.0, 1.0)
-    table.put(12, 9.0)
-    assert tree.seconds() == 11.0
+    table.put(12, 9.0, 0.0, 13)
+    table.put(13, 4.0)
+    clock.sleep(1.0)
+    assert tree.seconds() == 15.0
 
 
 def test_a_process_too_short_to_be_seen_is_in_its_parents_account(table: FakeTable, clock: VirtualClock) -> None:

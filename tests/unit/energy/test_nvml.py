@@ -84,7 +84,8 @@ def test_power_usage_is_a_one_second_mean_since_ampere(capability: tuple[int, in
 @pytest.mark.parametrize("capability", [(7, 0), (7, 5), (8, 0)])
 def test_power_usage_is_instantaneous_on_ga100_and_older(capability: tuple[int, int]) -> None:
     """There it stands in where the field for instant power is missing, and is left out where it would repeat it."""
-    _, both = _open(GpuDouble(capability=capability))
+    source, both = _open(GpuDouble(capability=capability))
+    assert _reading(source, both, "power_instant").value == 310.0
     assert _kinds(both).count("power_instant") == 1
     assert "power_mean" not in _kinds(both)
     source, old = _open(GpuDouble(capability=capability, fails={pynvml.NVML_FI_DEV_POWER_INSTANT: _NOT_SUPPORTED}))

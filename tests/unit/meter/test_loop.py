@@ -115,10 +115,13 @@ def test_a_slow_channel_does_not_hold_up_a_fast_one() -> None:
 
 
 class BrokenSource(SlowSource):
-    """Breaks the contract: its slow channel raises."""
+    """Breaks the contract: its slow channel raises once."""
+
+    raised = False
 
     def read(self, channels: Sequence[Channel]) -> Sequence[Reading]:
-        if channels[0].kind == "temperature":
+        if channels[0].kind == "temperature" and not self.raised:
+            self.raised = True
             raise RuntimeError("a broken source")
         return [Reading(0, 0, channel.id, 1.0) for channel in channels]
 

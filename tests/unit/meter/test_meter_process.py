@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import signal
 import subprocess
@@ -9,11 +11,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from llenergymeasure.clock import MonotonicClock
-from llenergymeasure.meter.binary import read_readings
+from llenergymeasure.energy.contract import Surroundings
+from llenergymeasure.energy.select import select
+from llenergymeasure.meter.__main__ import meter
+from llenergymeasure.meter.binary import ReadingsWriter, read_readings
 from llenergymeasure.model.event import (
     Child,
     ClockTriple,
@@ -29,6 +35,7 @@ from llenergymeasure.model.event import (
 from llenergymeasure.model.folder import DRIVER_EVENTS, JOB, METER_EVENTS, METER_READINGS
 from llenergymeasure.model.job import Metering, ProbeJob, job_text
 from llenergymeasure.testing.builders import trial_job
+from llenergymeasure.testing.virtual_clock import VirtualClock
 
 _PATIENCE_S = 30.0
 
@@ -84,6 +91,26 @@ def test_a_trial_is_metered_from_the_first_idle_to_the_last(tmp_path: Path) -> N
     assert cost.readings == len(readings) >= 2
     assert readings[-1].t_ns >= begun_ns
     assert {reading.value for reading in readings} == {0.0}
+
+
+def test_the_driver_hears_of_the_meter_when_every_channel_was_read(tmp_path: Path) -> None:
+    """What begins after ``Metered`` lies after a reading that is already in the file."""
+    path = tmp_path / METER_READINGS
+
+    class Watched(io.StringIO):
+        readings_at: ClassVar[dict[str, int]] = {}
+
+        def write(self, line: str) -> int:
+            self.readings_at[json.loads(line)["event"]] = len(read_readings(path))
+            return super().write(line)
+
+    clock = VirtualClock()
+    selection = select(("simulated",), Surroundings(clock, "x", 2), known=())
+    with closing(ReadingsWriter(path)) as sink:
+        meter(selection, None, sink, EventLog(Watched()), clock, lambda: True)
+    channels = len(selection.channels)
+    assert channels == 4
+    assert Watched.readings_at == {"Metered": channels, "MeterCost": 2 * channels}
 
 
 def test_the_worker_is_found_in_the_drivers_events(tmp_path: Path) -> None:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import subprocess
 import sys
 import threading
 from array import array
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -121,32 +122,21 @@ def test_a_file_cut_short_is_refused(tmp_path: Path) -> None:
         read_stamps(path)
 
 
-def test_a_full_disk_is_an_error_of_reserve_and_loses_nothing(tmp_path: Path) -> None:
+FullDisk = Callable[[int], AbstractContextManager[None]]
+
+
+def test_a_full_disk_is_an_error_of_reserve_and_loses_nothing(tmp_path: Path, full_disk: FullDisk) -> None:
     """Room that cannot be had raises ``OSError`` where it is asked for; what was there goes on and can be read."""
     path = tmp_path / "stamps.bin"
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        with StampWriter(path) as stamps:
-            stamps.token(0, 1)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size, hard))
-            with pytest.raises(OSError, match="too large"):
-                stamps.reserve(100_000)
-            stamps.token(0, 2)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, before)
+    with StampWriter(path) as stamps:
+        stamps.token(0, 1)
+        with full_disk(path.stat().st_size), pytest.raises(OSError, match="too large"):
+            stamps.reserve(100_000)
+        stamps.token(0, 2)
     assert read_stamps(path)[0] == {0: array("q", [1, 2])}
 
 
-def test_no_room_at_all_leaves_no_open_file(tmp_path: Path) -> None:
+def test_no_room_at_all_leaves_no_open_file(tmp_path: Path, full_disk: FullDisk) -> None:
     """A writer that cannot begin raises ``OSError`` and holds nothing."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
-        with pytest.raises(OSError, match="too large"):
-            StampWriter(tmp_path / "stamps.bin")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, before)
+    with full_disk(100), pytest.raises(OSError, match="too large"):
+        StampWriter(tmp_path / "stamps.bin")

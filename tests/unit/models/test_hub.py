@@ -79,12 +79,15 @@ class FakeHub:
             return 200, {"ETag": f'"{hash(content) & (1 << 60) - 1:040x}"'}, content
         if path.startswith(f"/api/models/{NAME}/tree/"):
             listing = [
-                {"type": "file", "path": name, "size": len(content), "oid": "0" * 40} for name, content in self.files.items()
+                {"type": "file", "path": name, "size": len(content), "oid": "0" * 40}
+                for name, content in self.files.items()
             ]
             return 200, {}, json.dumps(listing).encode()
         if path == f"/api/models/{NAME}/auth-check":
             return 200, {}, b"{}"
-        siblings = [{"rfilename": name, "size": len(content), "blobId": "0" * 40} for name, content in self.files.items()]
+        siblings = [
+            {"rfilename": name, "size": len(content), "blobId": "0" * 40} for name, content in self.files.items()
+        ]
         return 200, {}, json.dumps({"id": NAME, "sha": COMMIT, "gated": self.gated, "siblings": siblings}).encode()
 
 
@@ -251,7 +254,10 @@ def test_a_full_disk_is_said_before_the_download(model, hub):
             ["model.safetensors.index.json", "model.safetensors-00001-of-00001.safetensors"],
             ["model.safetensors.index.json", "model.safetensors-00001-of-00001.safetensors"],
         ),
-        (["tokenizer.model", "merges.txt", "chat_template.jinja"], ["tokenizer.model", "merges.txt", "chat_template.jinja"]),
+        (
+            ["tokenizer.model", "merges.txt", "chat_template.jinja"],
+            ["tokenizer.model", "merges.txt", "chat_template.jinja"],
+        ),
         (["README.md", "logo.png", "model.gguf"], []),
     ],
 )
@@ -268,7 +274,9 @@ def test_bytes_to_download_leave_out_what_is_there(hub):
     assert missing_bytes(hub, NAME, listing, "real") == 0
 
 
-@pytest.mark.parametrize(("name", "could"), [("gpt2", True), ("a/b-1.0_x", True), ("./a", False), ("../a", False), ("a/b/c", False)])
+@pytest.mark.parametrize(
+    ("name", "could"), [("gpt2", True), ("a/b-1.0_x", True), ("./a", False), ("../a", False), ("a/b/c", False)]
+)
 def test_names_of_the_hub(name, could):
     """A hub's name has an owner at most, and never climbs."""
     assert is_hub_name(name) is could
