@@ -127,7 +127,7 @@ def _instant_power(channel: Channel, series: Series, over: Interval) -> Joules |
     coverage = float(lengths_s.sum()) / over.duration_s
     if coverage < _LEAST_COVERAGE:
         return NoEnergy(f"{channel.source}: power samples cover {coverage:.0%} of the window")
-    energy_j = float((series.value * lengths_s).sum())
+    energy_j = float((series.value * lengths_s).sum()) / coverage
     return _metered(channel, energy_j, over, period_s, "instant power, steps", _gap_s(series, over))
 
 

@@ -37,7 +37,9 @@ class DescribedBackend:
         raise not_served(self.spec)
 
     def _remedy(self) -> str:
-        return f"this version of llem checks configurations for {self.spec.name} and cannot run them; {self.spec.remedy}"
+        return (
+            f"this version of llem checks configurations for {self.spec.name} and cannot run them; {self.spec.remedy}"
+        )
 
     def _refusal(self) -> BackendError:
         return BackendError(f"{self.spec.name} cannot be run by this version of llem", hint=self.spec.remedy)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
 from llenergymeasure.config.user import user_config_path
@@ -36,7 +38,7 @@ def write_user_config() -> int:
         raise StoreError(f"{path}: exists already", hint="edit it; llem config --verbose shows what holds")
     click.echo(f"# {path}")
     click.echo(_TEMPLATE, nl=False)
-    if click.get_text_stream("stdin").isatty() and not click.confirm("Write this file?", default=True, err=True):
+    if sys.stdin.isatty() and not click.confirm("Write this file?", default=True, err=True):
         return 0
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

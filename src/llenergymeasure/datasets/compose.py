@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import count, islice, product
+from functools import cache
+from itertools import accumulate, islice, product
 
-from llenergymeasure.datasets.seeds import Passage, Seeds
+from llenergymeasure.datasets.seeds import Passage, Seeds, Snippet
 
 # Shorter prompts hold one passage, longer ones two, and the longest a collection (words).
 _TWO_PASSAGES_FROM = 135
 _COLLECTION_FROM = 255
+# Instead of two or more passages, every so many turns pieces of code.
+_WORKSHEET_EVERY = 6
 
-# Of so many drafts the one nearest to the wanted length is taken.
+# The first unused draft within this share of the wanted length is taken, else the nearest of so many drafts.
+_NEAR_ENOUGH = 0.01
 _DRAFTS = 24
+_TURNS = 1000
 
 # Steps through the passages; without a common factor with their number, so that each is reached.
 _STEP = 37
@@ -23,6 +28,11 @@ _STEP_IN_COLLECTION = 7
 def words(text: str) -> int:
     """How many words a text has: what stands between white space."""
     return len(text.split())
+
+
+def code_prompt(snippet: Snippet) -> str:
+    """What to do, and the code in a fence."""
+    return "\n".join((snippet.task, "", f"```{snippet.language.lower()}", *snippet.code, "```"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +53,24 @@ class Composer:
 
     def prompt(self, aim_words: float) -> str:
         """A prompt of about that many words."""
-        drafts = islice((draft for draft in self._drafts(aim_words) if draft.opening not in self._used), _DRAFTS)
-        best = min(drafts, key=lambda draft: abs(words(draft.text) - aim_words))
+        best, missed_by = None, float("inf")
+        for draft in islice((draft for draft in self._drafts(aim_words) if draft.opening not in self._used), _DRAFTS):
+            miss = abs(words(draft.text) - aim_words)
+            if miss < missed_by:
+                best, missed_by = draft, miss
+            if miss <= _NEAR_ENOUGH * aim_words:
+                break
+        assert best is not None, "the seeds have too few beginnings"
         self._used.add(best.opening)
         self._turn += 1
         return best.text
 
     def _drafts(self, aim: float) -> Iterator[_Draft]:
-        for turn in count(self._turn):
+        for turn in range(self._turn, self._turn + _TURNS):
             if aim < _TWO_PASSAGES_FROM:
                 yield self._about_one(turn, aim)
+            elif turn % _WORKSHEET_EVERY == 0:
+                yield from self._worksheets(aim)
             elif aim < _COLLECTION_FROM:
                 yield self._about_two(turn, aim)
             else:
@@ -93,6 +111,17 @@ class Composer:
         request = form.format(title=order[0].title, count=len(numbered))
         return _Draft("\n\n".join((request, *numbered, task)), (form, order[0].title))
 
+    def _worksheets(self, aim: float) -> Iterator[_Draft]:
+        """One for each piece of code that may come first."""
+        code = self._seeds.code
+        for first in range(len(code)):
+            order = [code[(first + _STEP_IN_COLLECTION * place) % len(code)] for place in range(len(code))]
+            tasks = [f"{number}. {code_prompt(snippet)}" for number, snippet in enumerate(order, start=1)]
+            running = list(accumulate(words(task) for task in tasks))
+            wanted = aim - words(self._seeds.worksheet)
+            size = 1 + min(range(1, len(tasks)), key=lambda last: abs(running[last] - wanted))
+            yield _Draft("\n\n".join((*tasks[:size], self._seeds.worksheet.format(count=size))), (order[0].task,))
+
     def _task(self, turn: int, asked: Passage) -> str:
         """Every other collection ends with a question about one of its texts, the others with a task about all."""
         tasks, answer = self._seeds.tasks, self._seeds.answer
@@ -115,17 +144,24 @@ def _first(passage: Passage, sentences: int) -> str:
     return " ".join(passage.sentences[:sentences])
 
 
+@cache
+def _running(passage: Passage) -> tuple[int, ...]:
+    """The words of the first sentence, of the first two, and so on."""
+    return tuple(accumulate(words(sentence) for sentence in passage.sentences))
+
+
 def _cut(passage: Passage, aim: float) -> str:
     """The beginning of a passage, in whole sentences, of about that many words."""
-    texts = [_first(passage, number) for number in range(1, len(passage.sentences) + 1)]
-    return min(texts, key=lambda text: abs(words(text) - aim))
+    running = _running(passage)
+    return _first(passage, 1 + min(range(len(running)), key=lambda last: abs(running[last] - aim)))
 
 
 def _cut_both(first: Passage, second: Passage, aim: float) -> tuple[str, str]:
     """The beginnings of two passages, of about that many words together."""
-    choices = product(range(3, len(first.sentences) + 1), range(2, len(second.sentences) + 1))
-    texts = [(_first(first, one), _first(second, other)) for one, other in choices]
-    return min(texts, key=lambda pair: abs(words(pair[0]) + words(pair[1]) - aim))
+    one, other = _running(first), _running(second)
+    choices = product(range(2, len(one)), range(1, len(other)))
+    best = min(choices, key=lambda last: abs(one[last[0]] + other[last[1]] - aim))
+    return _first(first, best[0] + 1), _first(second, best[1] + 1)
 
 
 def _collection(order: Sequence[Passage], aim: float) -> list[str]:

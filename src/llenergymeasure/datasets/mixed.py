@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from functools import cache
 from itertools import pairwise
 
-from llenergymeasure.datasets.compose import Composer, words
+from llenergymeasure.datasets.compose import Composer, code_prompt, words
 from llenergymeasure.datasets.seeds import Seeds, seeds
 from llenergymeasure.model.inputs import Prompt
 
@@ -63,13 +63,14 @@ def _texts() -> tuple[str, ...]:
 
 def _filled(material: Seeds) -> Iterator[str]:
     """A prompt for each place, shortest first."""
-    unused = [*material.questions, *_code_prompts(material), *_foreign_prompts(material)]
+    alone = (*material.questions, *map(code_prompt, material.code), *_foreign_prompts(material))
+    unused = {text: words(text) for text in alone}
     composer = Composer(material)
     for place in range(SIZE):
         aim = words_at((place + 0.5) / SIZE)
-        nearest = min(unused, key=lambda text: abs(words(text) - aim), default=None)
-        if nearest is not None and abs(words(nearest) - aim) <= 1 + _SLACK * aim:
-            unused.remove(nearest)
+        nearest = min(unused, key=lambda text: abs(unused[text] - aim))
+        if abs(unused[nearest] - aim) <= 1 + _SLACK * aim:
+            del unused[nearest]
             yield nearest
         else:
             yield composer.prompt(aim)
@@ -79,14 +80,8 @@ def words_at(share: float) -> float:
     """The length in words below which that share of the prompts should be."""
     for (low, shorter), (high, longer) in pairwise(PROFILE_WORDS):
         if share <= high:
-            return shorter * (longer / shorter) ** ((share - low) / (high - low))
+            return float(shorter * (longer / shorter) ** ((share - low) / (high - low)))
     raise ValueError(f"{share} is not between 0 and 1")
-
-
-def _code_prompts(material: Seeds) -> Iterator[str]:
-    for number, snippet in enumerate(material.code):
-        code = "\n".join((f"```{snippet.language.lower()}", *snippet.code, "```"))
-        yield f"{snippet.task}\n\n{code}" if number % 3 else f"{code}\n\n{snippet.task}"
 
 
 def _foreign_prompts(material: Seeds) -> Iterator[str]:

@@ -121,6 +121,33 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Site:
+    """What a kilowatt hour means where the trial runs. ``None`` is not known: nothing is assumed.
+
+    ``estimation_method`` says where the carbon intensity comes from; ``year`` is that of a table's mean; ``datacenter_pue`` the
+    facility's energy over that of its computers; ``price`` is per kWh in ``currency``.
+    """
+
+    carbon_intensity_gco2_kwh: float | None = None
+    estimation_method: Literal["user_specified", "region_table"] | None = None
+    intensity_source: str | None = None
+    region: str | None = None
+    year: int | None = None
+    datacenter_pue: float = 1.0
+    price: float | None = None
+    currency: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One effective setting of the host and where it came from."""
+
+    key: str
+    value: JsonValue
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """Which trial of which study this is. ``config`` is the resolved experiment as a JSON object; cycles count from 0."""
 
@@ -156,6 +183,8 @@ class TrialJob:
     lora: Lora | None = None
     cold_start: bool = False
     trust_remote_code: bool = False
+    site: Site = field(default_factory=Site)
+    settings: tuple[Setting, ...] = ()
     runner: str = "local"
     kind: Literal["trial"] = "trial"
     protocol_version: int = PROTOCOL_VERSION

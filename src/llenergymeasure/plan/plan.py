@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from llenergymeasure.model.codec import JsonValue
@@ -16,6 +16,8 @@ from llenergymeasure.model.job import (
     Metering,
     ModelRef,
     Protocol,
+    Setting,
+    Site,
     TrialJob,
 )
 from llenergymeasure.plan.order import CycleOrder, PlannedTrial
@@ -84,6 +86,8 @@ class Plan:
     execution: Execution
     created_at: str
     llenergymeasure_version: str
+    site: Site = field(default_factory=Site)
+    settings: tuple[Setting, ...] = ()
     schema_version: str = "2.0"
 
     def experiment_of(self, trial: PlannedTrial) -> PlannedExperiment:
@@ -122,5 +126,7 @@ def job_for(plan: Plan, trial: PlannedTrial, *, attempt: int, experiment_id: str
         lora=experiment.lora,
         cold_start=experiment.cold_start,
         trust_remote_code=experiment.trust_remote_code,
+        site=plan.site,
+        settings=plan.settings,
         runner=experiment.runner,
     )

@@ -37,7 +37,7 @@ def as_opened(stored: ModelRef, backend: str, at: str, say: Callable[[str], None
 
 
 def _convert(form: NeedsConversion, backend: str, at: str, say: Callable[[str], None]) -> None:
-    say(f"dequantising {form.ref.name} for {backend}, once (kept in the cache)")
+    say(f"dequantising {form.model.name} for {backend}, once (kept in the cache)")
     with tempfile.TemporaryDirectory(prefix="llem-convert-") as folder:
-        job = ConvertJob(backend, form.ref, str(form.destination))
+        job = ConvertJob(backend, form.model, str(form.destination))
         run_job(runner_at(at), job, Path(folder), timeout_s=_TIMEOUT_S)

@@ -165,12 +165,15 @@ class _Gathering:
                     revision,
                     base=self._options.base,
                     weights="random" if weights == "random" else "real",
-                    say=lambda message, fraction=None: self._say(message),
+                    say=self._say_fraction,
                 )
             except LLEMError as error:
                 self._problems.append(str(error) + _remedy(error.hint))
                 self._models[key] = None
         return self._models[key]
+
+    def _say_fraction(self, message: str, fraction: float | None) -> None:
+        self._say(message if fraction is None else f"{message} {fraction:.0%}")
 
     def _dataset(self, config: ExperimentConfig) -> Dataset | None:
         key = f"{config.dataset!r}:{config.random_seed}:{config.n}:{config.decoder.max_new_tokens}"

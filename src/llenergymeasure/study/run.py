@@ -29,6 +29,7 @@ from llenergymeasure.study.journal import Journal
 from llenergymeasure.study.loop import Loop
 from llenergymeasure.study.manifest import read_manifest, write_manifest
 from llenergymeasure.study.options import RunOptions
+from llenergymeasure.study.site import settings_of, site_of
 from llenergymeasure.study.summary import summarise
 
 
@@ -85,6 +86,8 @@ def make_plan(study: StudyConfig, options: RunOptions, observer: Observer) -> tu
         ),
         created_at=utc_now().isoformat(),
         llenergymeasure_version=__version__,
+        site=site_of(options.settings),
+        settings=settings_of(options.settings),
     )
     return plan, gathered
 
