@@ -1,8 +1,9 @@
 """Our counts against models that transformers builds: parameters exactly, FLOPs within 2 % of torch's own counter.
 
 Torch's ``FlopCounterMode`` counts the matrix multiplications that are executed. A prompt given in one piece executes the whole
-square of attention, masked half included, where ours counts the positions attended to. So the prompt is fed token by token through
-the cache: then the executed attention is the causal one, and both count the same thing. Logits are computed for the last position.
+square of attention, masked half included, where ours counts the positions attended to. So the prompt is fed token by token
+through the cache: then the executed attention is the causal one, and both count the same thing. Logits are computed for the last
+position.
 Attention is the ``eager`` one, whose multiplications torch can see; its counter misses the fused CPU kernel behind ``sdpa``.
 Ours counts norms and biases as if they were multiplied, which is the difference that remains.
 """
@@ -99,7 +100,7 @@ def test_parameters_are_those_of_the_model(family, tied):
     + [("tied", 12, 4), ("llama", 1, 2), ("llama", 60, 3), ("gemma2", 30, 3), ("mixtral", 3, 8)],
 )
 def test_flops_are_within_two_percent_of_torch(family, length, outputs):
-    """Prefill and decode agree with torch's counter for each family: grouped heads, gated layers, tied tables, windows, experts."""
+    """Prefill and decode agree with torch's counter for each family: grouped heads, gates, tied tables, windows, experts."""
     config = small("llama", tie_word_embeddings=True) if family == "tied" else small(family)
     architecture = architecture_of_config(config)
     prefill, decode = counted(built(config), length, outputs)

@@ -65,14 +65,10 @@ def test_mutated_safetensors_are_read_or_refused(tmp_path_factory, changes, cut)
 keys = st.sampled_from(
     [
         *TINY_LLAMA,
-        "num_experts",
-        "num_local_experts",
-        "num_experts_per_tok",
-        "sliding_window",
-        "layer_types",
-        "mlp_only_layers",
+        *("num_experts", "num_local_experts", "num_experts_per_tok", "mlp_only_layers", "decoder_sparse_step"),
+        *("sliding_window", "sliding_window_pattern", "use_sliding_window", "layer_types"),
+        *("text_config", "head_dim", "n_embd"),
     ]
-    + ["decoder_sparse_step", "text_config", "head_dim", "sliding_window_pattern", "use_sliding_window", "n_embd"]
 )
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 
+from llenergymeasure.analyse.consequences import carbon, cost, derived
 from llenergymeasure.analyse.flops import flops
 from llenergymeasure.analyse.headline import TrialEnergy, energy_of_window, power_of_phase
 from llenergymeasure.analyse.latency import latencies
+from llenergymeasure.analyse.net import net_energy
 from llenergymeasure.analyse.tokens import count_tokens, tokens_per_second
 from llenergymeasure.analyse.validity import judge
 from llenergymeasure.errors import StoreError
 from llenergymeasure.model.codec import encode
 from llenergymeasure.model.mark import Interval, interval_of
 from llenergymeasure.model.trace import Trace
-from llenergymeasure.schema.experiment import EnergyGroup, ExperimentResult, MemoryGroup, MethodGroup
+from llenergymeasure.schema.experiment import (
+    EnergyGroup,
+    ExperimentResult,
+    MemoryGroup,
+    MethodGroup,
+    MultiGpuGroup,
+)
 from llenergymeasure.schema.quantity import Interval as Bounds
 from llenergymeasure.schema.quantity import Quantity, missing
+from llenergymeasure.units import MS_PER_S
 
 
 def analyse(trace: Trace) -> ExperimentResult:
@@ -28,6 +38,7 @@ def analyse(trace: Trace) -> ExperimentResult:
     energy = energy_of_window(trace, window)
     per_token = divided(energy.total_j, tokens.output_tokens, "J/token", "no output token")
     rate = tokens_per_second(trace.requests, window)
+    latency = latencies(trace.requests, static=head.session.batching == "static")
     power = divided(energy.total_j, window.duration_s, "W", "an empty window")
     return ExperimentResult(
         experiment_id=identity.experiment_id,
@@ -42,14 +53,21 @@ def analyse(trace: Trace) -> ExperimentResult:
         duration_s=head.duration_s,
         energy_per_output_token_j=per_token,
         energy_total_j=energy.total_j,
+        energy_adjusted_j=net_energy(
+            energy.total_j, power_of_phase(trace, "idle" if head.job.cold_start else "idle_loaded"), window
+        ),
         tokens_per_second=rate,
         mean_power_w=power,
         energy_scope=energy.scope,
         energy=_energy_group(trace, energy),
         tokens=tokens,
-        latency=latencies(trace.requests, static=head.session.batching == "static"),
-        compute=flops(head.job.model.architecture, trace.requests),
+        latency=latency,
+        compute=flops(head.job.model.architecture, trace.requests, reason=head.job.model.architecture_reason),
         memory=_memory(trace),
+        derived=derived(energy.total_j, tokens, _seconds(latency.e2e_ms.mean)),
+        carbon=carbon(energy.total_j, head.job.site),
+        cost=cost(energy.total_j, tokens, head.job.site),
+        multi_gpu=_multi_gpu(energy, per_token),
         method=_method(trace, window),
         uncertainty_budget=tuple({"term": term, "relative": value} for term, value in energy.budget),
         validity=judge(trace, window, energy, (per_token, rate, power)),
@@ -89,6 +107,27 @@ def _energy_group(trace: Trace, energy: TrialEnergy) -> EnergyGroup:
     )
 
 
+def _seconds(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else milliseconds / MS_PER_S
+
+
+def _multi_gpu(energy: TrialEnergy, per_token: Quantity) -> MultiGpuGroup | None:
+    """Energy by GPU; ``None`` for one, or none."""
+    by_gpu = {
+        part.device: part.gross_j.value
+        for part in energy.parts
+        if part.domain in ("gpu", "module") and part.gross_j.value is not None
+    }
+    if len(by_gpu) < 2:
+        return None
+    return MultiGpuGroup(
+        num_gpus=len(by_gpu),
+        energy_per_gpu_j=by_gpu,
+        energy_total_j=math.fsum(by_gpu.values()),
+        energy_per_output_token_j=per_token.value,
+    )
+
+
 def _memory(trace: Trace) -> MemoryGroup:
     memory, session = trace.head.memory, trace.head.session
     return MemoryGroup(
@@ -113,6 +152,8 @@ def _method(trace: Trace, window: Interval) -> MethodGroup:
         warmup_cv=head.warmup.cv,
         warmup_prompts=head.warmup.prompts,
         load_s=None if load is None else load.duration_s,
+        stopped_by=head.window.stopped_by,
+        warmup_excluded_samples=min((request.sequence for request in trace.requests), default=None),
     )
 
 
@@ -132,6 +173,7 @@ def _provenance(trace: Trace) -> dict[str, object]:
         },
         "protocol": encode(job.protocol),
         "metering": encode(job.metering),
+        "settings": [encode(setting) for setting in job.settings],
     }
 
 

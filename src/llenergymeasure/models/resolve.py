@@ -61,7 +61,7 @@ def known_locally(
 
 def _find_local(name: str, revision: str | None, base: Path, weights: Weights) -> ModelRef | None:
     """The model when its name says that it is on this machine; ``None`` for ``builtin:`` and the hub. Raises ``ConfigError``."""
-    path = Path(os.path.abspath(base / Path(name).expanduser()))
+    path = Path(os.path.abspath(base / os.path.expanduser(name)))
     on_hub = hub.is_hub_name(name) and not path.is_dir() and not name.endswith((".gguf", ".json"))
     if revision is not None and not on_hub:
         raise ConfigError(f"{name}: model_revision is for models of the hub", hint="remove model_revision")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llenergymeasure.errors import StoreError
-from llenergymeasure.schema.quantity import Grade, Quantity, Record
+from llenergymeasure.schema.quantity import Grade, Quantity, Record, missing
 from llenergymeasure.schema.validity import Validity
 
 SCHEMA_VERSION = "2.0"
@@ -95,8 +95,50 @@ class MemoryGroup(Record):
     process_peak_bytes: int | None
 
 
+class DerivedGroup(Record):
+    """The same energy in other terms. ``None`` where it is not known. ``energy_delay_product_js``: J × s a request."""
+
+    energy_per_request_j: float | None = None
+    energy_delay_product_js: float | None = None
+    tokens_per_kwh: float | None = None
+
+
+class CarbonGroup(Record):
+    """Grams of CO2e of the window: energy × PUE × intensity. ``None`` with a reason without a source; never a default country."""
+
+    co2_g: float | None = None
+    co2_low_g: float | None = None
+    co2_high_g: float | None = None
+    carbon_intensity_gco2_kwh: float | None = None
+    estimation_method: str | None = None
+    source: str | None = None
+    region: str | None = None
+    year: int | None = None
+    datacenter_pue: float | None = None
+    reason: str | None = None
+
+
+class CostGroup(Record):
+    """Price of the window's electricity: energy × PUE × price. ``None`` with a reason without a price."""
+
+    cost: float | None = None
+    cost_per_million_output_tokens: float | None = None
+    currency: str | None = None
+    price_per_kwh: float | None = None
+    reason: str | None = None
+
+
+class MultiGpuGroup(Record):
+    """Energy by GPU, when more than one worked."""
+
+    num_gpus: int
+    energy_per_gpu_j: Mapping[str, float]
+    energy_total_j: float
+    energy_per_output_token_j: float | None
+
+
 class MethodGroup(Record):
-    """How it was measured."""
+    """How it was measured. ``warmup_excluded_samples``: requests of the warm-up, which no metric counts."""
 
     measurement_methodology: str
     window_s: float
@@ -107,6 +149,8 @@ class MethodGroup(Record):
     warmup_cv: float | None
     warmup_prompts: str
     load_s: float | None
+    stopped_by: str = "length"
+    warmup_excluded_samples: int | None = None
 
 
 class ExperimentResult(Record):
@@ -126,6 +170,7 @@ class ExperimentResult(Record):
 
     energy_per_output_token_j: Quantity
     energy_total_j: Quantity
+    energy_adjusted_j: Quantity = missing("J", "not computed by the version that wrote this")
     tokens_per_second: Quantity
     mean_power_w: Quantity
     energy_scope: str
@@ -135,6 +180,10 @@ class ExperimentResult(Record):
     latency: LatencyGroup
     compute: FlopsGroup
     memory: MemoryGroup
+    derived: DerivedGroup = DerivedGroup()
+    carbon: CarbonGroup = CarbonGroup(reason="not computed by the version that wrote this")
+    cost: CostGroup = CostGroup(reason="not computed by the version that wrote this")
+    multi_gpu: MultiGpuGroup | None = None
     method: MethodGroup
     uncertainty_budget: tuple[Mapping[str, Any], ...]
     validity: Validity

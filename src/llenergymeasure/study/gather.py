@@ -27,6 +27,9 @@ from llenergymeasure.study.options import RunOptions
 
 Say = Callable[[str], None]
 
+# Sources with nothing behind them that has an idle of its own.
+_NO_SENSOR = ("estimate", "none")
+
 # Warm-up prompts prepared beside the window's; fewer batches than this are rarely needed before it is steady.
 _WARMUP_PROMPTS = 64
 
@@ -105,6 +108,7 @@ class _Gathering:
         )
 
     def _sources(self) -> tuple[tuple[str, ...], bool]:
+        """What the meter is asked to read, and whether a real sensor is among what it will choose."""
         wishes = {
             energy_wish(point.config, self._options.settings, self._options.energy_source) for point in self._points
         }
@@ -112,12 +116,12 @@ class _Gathering:
             self._problems.append(f"one study reads one energy source, not {', '.join(sorted(wishes))}")
             return (), False
         try:
-            verdicts = source_verdicts((wishes.pop(),))
+            wish = tuple(wishes.pop().split(","))
+            verdicts = source_verdicts(wish)
         except EnergyError as error:
             self._problems.append(str(error) + _remedy(error.hint))
             return (), False
-        chosen = tuple(verdict.source for verdict in verdicts if verdict.chosen)
-        return chosen, any(source != "estimate" for source in chosen)
+        return wish, any(verdict.chosen and verdict.source not in _NO_SENSOR for verdict in verdicts)
 
     def _with_backend(self, config: ExperimentConfig, found: Mapping[str, Found]) -> ExperimentConfig | None:
         try:

@@ -109,10 +109,10 @@ class Loop:
         folder = self._folder / TRIALS_FOLDER / name
         wait_until_alone(folder, self._observer.say)
         outcome = settle(folder)
-        if isinstance(outcome, Failure) and (outcome.kind == "interrupted" or self._retry_failed):
-            self._observer.say(
-                f"{name} was {'interrupted' if outcome.kind == 'interrupted' else 'failed'}: it runs again"
-            )
+        failed = isinstance(outcome, Failure)
+        cut = outcome.kind == "interrupted" if isinstance(outcome, Failure) else outcome.method.stopped_by == "signal"
+        if cut or (failed and self._retry_failed):
+            self._observer.say(f"{name} {'was interrupted' if cut else 'failed'}: it runs again")
             return None
         return outcome
 

@@ -67,6 +67,18 @@ def test_routed_experts_of_an_unknown_family_count_by_their_share(tmp_path):
     assert (architecture.experts, architecture.experts_per_token, architecture.intermediate_size) == (8, 2, 48)
 
 
+def test_a_shared_expert_is_always_active():
+    """Beside four routed experts a layer holds a router and one expert for every token, with its gate."""
+    dense = architecture_of_config({**TINY_LLAMA, "model_type": "qwen2", "num_hidden_layers": 1})
+    routed = architecture_of_config(
+        {**TINY_LLAMA, "model_type": "qwen2_moe", "num_hidden_layers": 1, "num_experts": 4, "num_experts_per_tok": 1}
+        | {"moe_intermediate_size": 8, "shared_expert_intermediate_size": 16}
+    )
+    expert, shared, router = 3 * 64 * 8, 3 * 64 * 16 + 64, 4 * 64
+    assert routed.parameters == dense.parameters - 3 * 64 * 96 + 4 * expert + shared + router
+    assert routed.active_parameters == routed.parameters - 3 * expert
+
+
 @pytest.mark.parametrize(
     ("config", "reason"),
     [

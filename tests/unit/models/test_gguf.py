@@ -68,7 +68,7 @@ def test_parts_of_a_split_model_are_joined(tmp_path):
 
 def test_a_missing_part_is_named(tmp_path):
     """A split model that is not whole names what is missing."""
-    with pytest.raises(ConfigError, match="m-00002-of-00003.gguf, m-00003-of-00003.gguf"):
+    with pytest.raises(ConfigError, match=r"m-00002-of-00003\.gguf, m-00003-of-00003\.gguf"):
         read_gguf(write_gguf(tmp_path / "m-00001-of-00003.gguf"))
 
 

@@ -5,6 +5,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from huggingface_hub import constants
 
 from llenergymeasure.errors import ConfigError
 from llenergymeasure.models.directory import open_directory
@@ -20,6 +21,7 @@ from llenergymeasure.models.hub import (
     unusable,
     wanted,
 )
+from llenergymeasure.models.resolve import NotLocal, known_locally
 from llenergymeasure.testing.model_files import write_model
 
 COMMIT, OLDER = "a" * 40, "b" * 40
@@ -237,6 +239,23 @@ def test_a_full_disk_is_said_before_the_download(model, hub):
     """A download that does not fit is refused with both sizes."""
     assert "GB are free" in (disk_problem(hub, 2**60) or "")
     assert disk_problem(hub, 0) is None
+
+
+def test_pre_flight_learns_the_size_of_a_download(model, hub, monkeypatch):
+    """With a network, a model that is not here is looked up: its size when it can be had, else the reason."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(hub.folder))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", hub.endpoint)
+    sizes = {name: len(content) for name, content in model.files.items()}
+    answer = known_locally(NAME, None, base=hub.folder, network=True)
+    assert isinstance(answer, NotLocal)
+    assert answer.problems == ()
+    assert answer.download_bytes == sum(sizes[name] for name in ("config.json", "model.safetensors", "tokenizer.json"))
+    assert model.served == []
+    model.files = {"m.gguf": b""}
+    refused = known_locally(NAME, None, base=hub.folder, network=True)
+    assert isinstance(refused, NotLocal)
+    assert "hf download" in refused.problems[0]
 
 
 @pytest.mark.parametrize(

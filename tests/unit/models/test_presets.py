@@ -8,8 +8,8 @@ from llenergymeasure.errors import ConfigError
 from llenergymeasure.models.architecture import architecture_of_config
 from llenergymeasure.models.presets import PRESETS, config_directory, preset
 
-# Parameters as published, in billions: model cards and papers of SmolLM2, TinyLlama, Llama 2, 3.1 and 3.2, Qwen2.5, Qwen3, Mistral
-# 7B, Mixtral of Experts, GPT-2.
+# Parameters as published, in billions: model cards and papers of SmolLM2, TinyLlama, Llama 2, 3.1 and 3.2, Qwen2.5, Qwen3,
+# Mistral 7B, Mixtral of Experts, GPT-2.
 PUBLISHED = {
     "smollm2-135m": 0.135,
     "smollm2-360m": 0.362,
