@@ -14,6 +14,7 @@ from llenergymeasure.config.study import ExecutionConfig, StudyConfig, study_of
 from llenergymeasure.config.user import load_user_config
 from llenergymeasure.config.yaml_strict import Document, load_yaml
 from llenergymeasure.errors import ExperimentError, StoreError, StudyError
+from llenergymeasure.plan.resolve import short_name
 from llenergymeasure.report.observer import Observer, Silent
 from llenergymeasure.schema.experiment import ExperimentResult
 from llenergymeasure.schema.study import StudyResult
@@ -86,7 +87,7 @@ def load_results(path: str | Path) -> tuple[ExperimentResult, ...]:
 def study_of_one(experiment: ExperimentConfig, cycles: int = 1) -> StudyConfig:
     """A single experiment as the study that it is."""
     return StudyConfig(
-        name=Path(experiment.model).name.removeprefix("builtin:"),
+        name=short_name(experiment.model),
         ready=(experiment,),
         execution=ExecutionConfig(n_cycles=cycles),
     )

@@ -110,7 +110,9 @@ class ExperimentConfig(Section):
         try:
             config = handler(shared)
         except ValidationError as error:
-            raise ValidationError.from_exception_data(cls.__name__, [*relocated(error), *wrong]) from None
+            raise ValidationError.from_exception_data(
+                cls.__name__, [*relocated(error, (), known_keys()), *wrong]
+            ) from None
         assert config.__pydantic_extra__ is not None
         config.__pydantic_extra__.update(sections)
         if not wrong:

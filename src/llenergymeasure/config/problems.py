@@ -54,9 +54,13 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"known here: {', '.join(names)}" if names else ""
 
 
-def relocated(error: ValidationError, prefix: DataPath = ()) -> list[InitErrorDetails]:
-    """The problems of a part of the data, as problems of the whole."""
-    return [problem((*prefix, *line["loc"]), line["input"], *_words(line)) for line in error.errors(include_url=False)]
+def relocated(
+    error: ValidationError, prefix: DataPath = (), known: Mapping[DataPath, Sequence[str]] | None = None
+) -> list[InitErrorDetails]:
+    """The problems of a part of the data, as problems of the whole. ``known``: as for ``problems_of``."""
+    lines = error.errors(include_url=False)
+    found = ((line, _problem(line, known or {})) for line in lines)
+    return [problem((*prefix, *one.path), line["input"], one.message, one.hint) for line, one in found]
 
 
 def problems_of(error: ValidationError, known: Mapping[DataPath, Sequence[str]] | None = None) -> tuple[Problem, ...]:
@@ -66,8 +70,9 @@ def problems_of(error: ValidationError, known: Mapping[DataPath, Sequence[str]] 
 
 def config_error(problems: Sequence[Problem], document: Document | None, what: str = "configuration") -> ConfigError:
     """One error that names every problem, each with its line when the data came from a file."""
-    lines = [f"{_where(found, document, what)}{_sentence(found)}" for found in problems]
-    return ConfigError("\n".join(lines))
+    if document is not None:
+        problems = sorted(problems, key=lambda found: document.line_of(found.path) or 0)
+    return ConfigError("\n".join(f"{_where(found, document, what)}{_sentence(found)}" for found in problems))
 
 
 def dotted(path: DataPath) -> str:

@@ -49,6 +49,7 @@ class Composer:
     def __init__(self, seeds: Seeds) -> None:
         self._seeds = seeds
         self._used: set[tuple[str, ...]] = set()
+        self._code = [(task, words(task)) for task in map(code_prompt, seeds.code)]
         self._turn = 0
 
     def prompt(self, aim_words: float) -> str:
@@ -113,14 +114,16 @@ class Composer:
 
     def _worksheets(self, aim: float) -> Iterator[_Draft]:
         """One for each piece of code that may come first."""
-        code = self._seeds.code
-        for first in range(len(code)):
-            order = [code[(first + _STEP_IN_COLLECTION * place) % len(code)] for place in range(len(code))]
-            tasks = [f"{number}. {code_prompt(snippet)}" for number, snippet in enumerate(order, start=1)]
-            running = list(accumulate(words(task) for task in tasks))
-            wanted = aim - words(self._seeds.worksheet)
-            size = 1 + min(range(1, len(tasks)), key=lambda last: abs(running[last] - wanted))
-            yield _Draft("\n\n".join((*tasks[:size], self._seeds.worksheet.format(count=size))), (order[0].task,))
+        ending, size = self._seeds.worksheet, len(self._code)
+        wanted = aim - words(ending)
+        for first in range(size):
+            if (self._code[first][0],) in self._used:
+                continue
+            order = [self._code[(first + _STEP_IN_COLLECTION * place) % size] for place in range(size)]
+            running = list(accumulate(1 + length for _, length in order))
+            number = 1 + min(range(1, size), key=lambda last: abs(running[last] - wanted))
+            tasks = (f"{place}. {task}" for place, (task, _) in enumerate(order[:number], start=1))
+            yield _Draft("\n\n".join((*tasks, ending.format(count=number))), (order[0][0],))
 
     def _task(self, turn: int, asked: Passage) -> str:
         """Every other collection ends with a question about one of its texts, the others with a task about all."""
@@ -151,9 +154,9 @@ def _running(passage: Passage) -> tuple[int, ...]:
 
 
 def _cut(passage: Passage, aim: float) -> str:
-    """The beginning of a passage, in whole sentences, of about that many words."""
+    """The beginning of a passage, two whole sentences or more, of about that many words."""
     running = _running(passage)
-    return _first(passage, 1 + min(range(len(running)), key=lambda last: abs(running[last] - aim)))
+    return _first(passage, 1 + min(range(1, len(running)), key=lambda last: abs(running[last] - aim)))
 
 
 def _cut_both(first: Passage, second: Passage, aim: float) -> tuple[str, str]:

@@ -42,8 +42,8 @@ class Seeds:
     """Everything in the file.
 
     ``questions``, ``code`` and ``foreign`` are prompts almost by themselves; ``passages`` are material for the instructions:
-    ``before`` and ``after`` go with one passage, ``pair`` with two, ``many`` opens several, which end with ``tasks`` or ``answer``; ``worksheet`` ends several
-    pieces of code, and ``asking_in_english`` comes before a foreign text.
+    ``before`` and ``after`` go with one passage, ``pair`` with two, ``many`` opens several, which end with ``tasks`` or
+    ``answer``. ``worksheet`` ends several pieces of code; ``asking_in_english`` comes before a foreign text.
     """
 
     version: int

@@ -166,8 +166,13 @@ def resolve(
 
 def label(config: ExperimentConfig, precision: str, concurrency: int) -> str:
     """``smollm2-135m / pytorch / bf16 / 8 parallel``."""
-    model = config.model.rstrip("/").rpartition("/")[2].removeprefix("builtin:").removeprefix("preset:")
-    return f"{model} / {config.backend} / {precision.replace('_', ' ')} / {concurrency} parallel"
+    return f"{short_name(config.model)} / {config.backend} / {precision.replace('_', ' ')} / {concurrency} parallel"
+
+
+def short_name(model: str) -> str:
+    """The last part of a model's name, without ``builtin:`` and ``.gguf``."""
+    last = model.rstrip("/").rpartition("/")[2]
+    return last.removeprefix("builtin:").removeprefix("preset:").removesuffix(".gguf") or "model"
 
 
 def _decoder(config: ExperimentConfig) -> Decoder:

@@ -47,8 +47,10 @@ class Screen:
     def planned(self, plan: Plan, folder: str, remaining: int) -> None:
         self._total, self._count = len(plan.trials), len(plan.trials) - remaining
         self._single = self._total == 1
-        self._line(f"{'Experiment' if self._single else 'Study'}  {plan.name}    {folder}/")
-        if not self._single:
+        if self._single:
+            self._line(f"Experiment  {plan.experiments[0].label}")
+        else:
+            self._line(f"Study  {plan.name}    {folder}/")
             cycles, seed = plan.execution.n_cycles, plan.execution.order_seed
             order = plan.execution.cycle_order + (f", seed {seed}" if plan.execution.cycle_order == "shuffled" else "")
             done = f"; {self._count} done already" if self._count else ""
@@ -65,9 +67,8 @@ class Screen:
     def trial_begins(self, trial: PlannedTrial, experiment: PlannedExperiment, attempt: int) -> None:
         self._count += 1
         again = f", attempt {attempt}" if attempt > 1 else ""
-        where = "" if self._single else f"[{self._count}/{self._total}] "
-        cycle = "" if self._single else f", cycle {trial.cycle + 1}"
-        self._line(f"{where}{experiment.label}{cycle}{again}")
+        if not self._single:
+            self._line(f"[{self._count}/{self._total}] {experiment.label}, cycle {trial.cycle + 1}{again}")
         self._doing = "starting"
 
     def trial_event(self, event: Event) -> None:

@@ -31,7 +31,7 @@ def _energy(result: ExperimentResult) -> str:
     total, per_token = result.energy_total_j, result.energy_per_output_token_j
     if total.value is None or per_token.value is None:
         return f"–  not measured: {per_token.reason or total.reason}"
-    interval = f"  {bounds(total.absolute_95)} J" if total.absolute_95 else ""
+    interval = f"  {bounds(total.absolute_95)}" if total.absolute_95 else ""
     per = with_unit(per_token.value, "J/output token")
     if per_token.absolute_95:
         per += f"  {bounds(per_token.absolute_95, prefix_for(per_token.value)[0])}"

@@ -15,7 +15,7 @@ from llenergymeasure.config.hashing import study_design_hash
 from llenergymeasure.config.study import StudyConfig
 from llenergymeasure.errors import ConfigError, StoreError
 from llenergymeasure.plan.order import order
-from llenergymeasure.plan.plan import Execution, Plan, SkippedPoint
+from llenergymeasure.plan.plan import Execution, Plan, PlannedExperiment, SkippedPoint
 from llenergymeasure.plan.resolve import resolve
 from llenergymeasure.report.observer import Observer
 from llenergymeasure.schema.study import StudyResult
@@ -36,13 +36,19 @@ from llenergymeasure.study.summary import summarise
 def start(study: StudyConfig, results_dir: Path, options: RunOptions, observer: Observer) -> StudyResult:
     """Plan a study, prepare it, run it. Raises ``ConfigError`` or ``PreFlightError`` before anything is written."""
     plan, gathered = make_plan(study, options, observer)
-    name = plan.experiments[0].label.replace(" / ", "_").replace(" ", "_") if options.single else plan.name
+    name = single_name(plan.experiments[0]) if options.single else plan.name
     folder = new_study_folder(results_dir, name, utc_now())
     prepare_inputs(gathered.inputs, folder / INPUTS_FOLDER, options.settings.values.runners, observer.say)
     if options.source is not None:
         write_text(folder / STUDY, options.source)
     write_manifest(folder, plan)
     return _run(plan, folder, options, observer)
+
+
+def single_name(experiment: PlannedExperiment) -> str:
+    """``smollm2-135m_llamacpp_as_stored``: how the folder of a single experiment begins."""
+    model, backend, precision, _ = experiment.label.split(" / ")
+    return f"{model}_{backend}_{precision.replace(' ', '_')}"
 
 
 def resume(folder: Path, options: RunOptions, observer: Observer) -> StudyResult:

@@ -1,0 +1,91 @@
+"""PyTorch through transformers: static batches of ``generate``, the reference among the backends."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from llenergymeasure.backends.contract import BackendSpec, not_served, version_at_least
+from llenergymeasure.backends.pytorch_convert import convert
+from llenergymeasure.backends.pytorch_engine import ENGINE_ERRORS, available_devices
+from llenergymeasure.backends.pytorch_generate import check_speculation
+from llenergymeasure.backends.pytorch_load import load
+from llenergymeasure.backends.pytorch_options import PyTorchOptions, options_of
+from llenergymeasure.backends.pytorch_session import PyTorchSession
+from llenergymeasure.backends.pytorch_tokenizer import PyTorchTokenizer, load_tokenizer
+from llenergymeasure.model.event import Found, Missing
+from llenergymeasure.model.job import ConvertJob, ModelRef, ServeJob, TrialJob
+from llenergymeasure.model.machine import Interpreter
+
+SPEC = BackendSpec(
+    name="pytorch",
+    engine="transformers",
+    minimum_version="5.0",
+    remedy="pip install torch transformers accelerate",
+    options=PyTorchOptions,
+    concurrency_option="batch_size",
+    batching="static",
+    formats=("directory",),
+    precisions=("fp32", "fp16", "bf16", "as_stored"),
+    decoding=("greedy", "sampling", "beam"),
+    devices=("cpu", "cuda", "mps", "xpu"),
+    token_times=True,
+    accepts_token_ids=True,
+    quantization=("bnb-int8", "bnb-nf4", "torchao-int8wo", "torchao-int8dq", "dynamic-int8", "gguf"),
+    lora=True,
+    speculative=True,
+    random_weights=True,
+    converts_gguf=True,
+    tokenizer_rank=10,
+)
+
+# Both make the engine; each has a version below which this backend does not work.
+_MINIMUM = {"torch": "2.4", "transformers": SPEC.minimum_version}
+
+
+class PyTorchBackend:
+    """Implements ``backends.contract.Backend``."""
+
+    spec = SPEC
+
+    def probe(self) -> Found | Missing:
+        """Versions from the packages' metadata; torch itself is imported, as only it knows the devices."""
+        versions = {}
+        for package, minimum in _MINIMUM.items():
+            try:
+                versions[package] = version(package)
+            except PackageNotFoundError:
+                return Missing(SPEC.name, f"{package} is not installed", SPEC.remedy)
+            if not version_at_least(versions[package], minimum):
+                return Missing(SPEC.name, f"{package} {versions[package]} is older than {minimum}", SPEC.remedy)
+        try:
+            devices = available_devices()
+        except ENGINE_ERRORS as error:
+            return Missing(SPEC.name, f"torch cannot be imported: {type(error).__name__}: {error}", SPEC.remedy)
+        python = Interpreter(platform.python_version(), platform.python_implementation(), versions)
+        return Found(SPEC.name, SPEC.engine, _engine_version(), devices, python)
+
+    def tokenizer(self, model: ModelRef) -> PyTorchTokenizer:
+        return PyTorchTokenizer(model.name, load_tokenizer(model))
+
+    def open(self, job: TrialJob) -> PyTorchSession:
+        options = options_of(job.backend.options)
+        check_speculation(job.decoder, options, has_draft=job.draft_model is not None)
+        if options.num_threads is not None:
+            import torch
+
+            torch.set_num_threads(options.num_threads)
+        return PyTorchSession(job, options, load(job, options), _engine_version())
+
+    def convert(self, job: ConvertJob) -> None:
+        convert(job)
+
+    def serve(self, job: ServeJob) -> None:
+        raise not_served(SPEC)
+
+
+def _engine_version() -> str:
+    return f"{version('transformers')} (torch {version('torch')})"
+
+
+BACKEND = PyTorchBackend()

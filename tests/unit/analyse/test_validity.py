@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import pytest
+
+from llenergymeasure.analyse.headline import TrialEnergy
+from llenergymeasure.analyse.validity import judge
+from llenergymeasure.model.event import ClockTriple, WarmupDone, WindowDone
+from llenergymeasure.model.job import Protocol, WarmupProtocol, WindowProtocol
+from llenergymeasure.model.mark import Interval
+from llenergymeasure.model.reading import Channel
+from llenergymeasure.model.request import RequestRecord
+from llenergymeasure.schema.quantity import Quantity, missing
+from llenergymeasure.schema.validity import CODES, Remark, remark
+from llenergymeasure.testing.builders import (
+    joules,
+    prepared_inputs,
+    process_identity,
+    request_record,
+    session_facts,
+    trace,
+    trial_job,
+)
+from llenergymeasure.units import NS_PER_S
+
+_WINDOW = Interval(2 * NS_PER_S, 14 * NS_PER_S)
+_RATES = (missing("J/token", "none"), missing("tokens/s", "none"), missing("W", "none"))
+
+
+def _energy(**changes: object) -> TrialEnergy:
+    fields: dict[str, object] = {
+        "total_j": missing("J", "no energy source was read"),
+        "scope": "none",
+        "parts": (),
+        "bystanders": (),
+        "budget": (),
+        "resets": (),
+        "largest_gap_s": 0.0,
+    }
+    return TrialEnergy(**fields | changes)  # type: ignore[arg-type]
+
+
+def _remarks(
+    energy: TrialEnergy | None = None,
+    rates: tuple[Quantity, Quantity, Quantity] = _RATES,
+    window: Interval = _WINDOW,
+    requests: tuple[RequestRecord, ...] = (),
+    head: Mapping[str, object] | None = None,
+) -> dict[str, Remark]:
+    """The remarks on a trial of a real engine whose head has these changes."""
+    head = {"session": session_facts(engine="pytorch"), **(head or {})}
+    validity = judge(trace(requests, **head), window, energy or _energy(), rates)
+    found = {one.code: one for one in validity.remarks}
+    assert validity.valid == all(CODES[code][0] != "error" for code in found)
+    return found
+
+
+def _protocol(**changes: object) -> object:
+    return trial_job(protocol=dataclasses.replace(Protocol(), **changes))  # type: ignore[arg-type]
+
+
+def _warmup(batches: int, steady: bool | None, cv: float | None) -> dict[str, object]:
+    return {"warmup": WarmupDone(batches, 1.0, steady, cv, "pool")}
+
+
+def test_a_clean_trial_has_no_remark() -> None:
+    """Nothing is said where there is nothing to say."""
+    assert _remarks() == {}
+
+
+@pytest.mark.parametrize(
+    ("code", "evidence", "changes"),
+    [
+        ("simulated", "took part", {"session": session_facts(engine="simulated")}),
+        (
+            "simulated",
+            "took part",
+            {"channels": (Channel(0, "simulated", "package", "cpu", "a CPU", "counter", "J", 10.0),)},
+        ),
+        ("preliminary", "--quick", {"job": _protocol(preliminary=True)}),
+        ("no_steady_state", "9 warm-up batches, coefficient of variation 7.0%", _warmup(9, False, 0.07)),
+        ("no_steady_state", "coefficient of variation unknown", _warmup(2, None, None)),
+        ("short_window", "12.00 s of 20.00 s", {"job": _protocol(window=WindowProtocol(min_seconds=20))}),
+        ("partial_pass", "cut by max_seconds", {"window": WindowDone(1, True, "max_seconds")}),
+        ("inputs_truncated", "3 prompts", {"inputs": dataclasses.replace(prepared_inputs().description, truncated=3)}),
+        ("clock_offset", "different clocks", {"meter": process_identity(boot_id="another")}),
+        ("clock_offset", "different clocks", {"meter": process_identity(time_namespace=None)}),
+        ("suspended", "slept for 2.5 s", {"clock": (ClockTriple(0, 0, 0), ClockTriple(NS_PER_S, 0, 7 * NS_PER_S // 2))}),
+    ],
+)  # fmt: skip
+def test_facts_that_limit_a_result(code: str, evidence: str, changes: dict[str, object]) -> None:
+    """Each is one remark with its evidence and what would help."""
+    found = _remarks(head=changes)
+    assert set(found) == {code}
+    assert evidence in found[code].evidence and found[code].remedy
+
+
+@pytest.mark.parametrize(
+    ("code", "evidence", "energy"),
+    [
+        ("estimated_energy", "not from a meter", {"total_j": joules(5.0, estimated=True)}),
+        ("counter_reset", "nvml: the counter fell", {"resets": ("nvml: the counter fell",)}),
+        ("sampling_gap", "1.5 s without a reading", {"largest_gap_s": 1.5}),
+    ],
+)
+def test_energy_that_limits_a_result(code: str, evidence: str, energy: dict[str, object]) -> None:
+    """What the readings lack is said."""
+    found = _remarks(_energy(**energy))
+    assert set(found) == {code} and evidence in found[code].evidence
+
+
+def test_counts_that_differ_make_a_result_invalid() -> None:
+    """An engine that counts other tokens than there are ids is an error."""
+    records = (request_record(0), request_record(1, engine_output_tokens=3))
+    found = _remarks(requests=records)
+    assert set(found) == {"token_count_mismatch"}
+    assert found["token_count_mismatch"].evidence == "1 of 2 requests"
+
+
+@pytest.mark.parametrize(
+    ("changes", "window"),
+    [
+        ({"warmup": WarmupDone(0, 0, None, None, "none"), "job": _protocol(warmup=WarmupProtocol("none"))}, _WINDOW),
+        ({"warmup": WarmupDone(2, 1, False, 0.5, "pool"), "job": _protocol(warmup=WarmupProtocol("fixed"))}, _WINDOW),
+        ({"meter": process_identity(pid=7)}, _WINDOW),
+        ({"clock": ()}, _WINDOW),
+        ({"clock": (ClockTriple(0, 0, 0), ClockTriple(0, 0, 10**8))}, _WINDOW),
+        ({}, Interval(0, 9_900_000_000)),
+    ],
+    ids=["no warm-up", "fixed warm-up", "same clock", "no clock", "clocks close", "nearly long enough"],
+)
+def test_what_limits_nothing_is_not_said(changes: dict[str, object], window: Interval) -> None:
+    """A remark that everybody gets says nothing."""
+    assert _remarks(window=window, head=changes) == {}
+
+
+@pytest.mark.parametrize(("power_w", "codes"), [(5.0, set()), (5.0 * (1 + 1e-6), {"physics"}), (None, set())])
+def test_watts_are_joules_a_token_times_tokens_a_second(power_w: float | None, codes: set[str]) -> None:
+    """A headline that contradicts itself is an error."""
+    rates = (joules(0.05, "J/token"), joules(100.0, "tokens/s"), joules(power_w, "W"))
+    assert set(_remarks(rates=rates)) == codes
+
+
+def test_every_code_says_what_helps() -> None:
+    """Severity and remedy come from one table, and a code that is not in it cannot be used."""
+    assert all(remedy for _, remedy in CODES.values())
+    assert remark("physics", "x") == Remark(code="physics", severity="error", evidence="x", remedy=CODES["physics"][1])
+    with pytest.raises(KeyError):
+        remark("invented", "x")

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from llenergymeasure.analyse.aggregate import Group, aggregate
+from llenergymeasure.errors import StoreError
+from llenergymeasure.schema.experiment import ExperimentResult, LatencyGroup, Spread
+from llenergymeasure.schema.quantity import Quantity
+from llenergymeasure.schema.study import StudyResult
+from llenergymeasure.testing.builders import experiment_result, joules
+
+
+def test_a_result_comes_back(tmp_path: Path) -> None:
+    """A result read from its file is the one that was written."""
+    result = experiment_result(remarks=("preliminary",))
+    text = result.to_json(tmp_path / "result.json")
+    assert (tmp_path / "result.json").read_text(encoding="utf-8") == text == result.to_json()
+    assert ExperimentResult.from_json(tmp_path / "result.json") == result
+
+
+def test_a_newer_minor_version_loads_and_keeps_its_fields(tmp_path: Path) -> None:
+    """Additions are not lost when an older program writes the result again."""
+    value = {**json.loads(experiment_result().to_json()), "schema_version": "2.9", "new_group": {"x": 1}}
+    value["tokens"]["new_count"] = 7
+    (tmp_path / "result.json").write_text(json.dumps(value))
+    again = json.loads(ExperimentResult.from_json(tmp_path / "result.json").to_json())
+    assert again["new_group"] == {"x": 1} and again["tokens"]["new_count"] == 7
+
+
+def test_another_major_version_is_refused_with_what_helps(tmp_path: Path) -> None:
+    """Whatever such a file holds, the version is what is said."""
+    (tmp_path / "result.json").write_text('{"schema_version": "3.0"}')
+    with pytest.raises(StoreError, match=r"schema 3\.0, this program reads 2\.0") as caught:
+        ExperimentResult.from_json(tmp_path / "result.json")
+    assert "newer" in caught.value.hint
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"schema_version": "2.0", "cycle": "many"}', "\xff"])
+def test_a_file_that_is_no_result_is_named(tmp_path: Path, content: str | None) -> None:
+    """Missing, broken and foreign files are one kind of error."""
+    path = tmp_path / "result.json"
+    if content is not None:
+        path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(StoreError, match=f"{path}: not a result"):
+        ExperimentResult.from_json(path)
+
+
+# --- as a person reads it
+
+
+def test_summary_of_a_metered_result() -> None:
+    """Energy with its scope and interval, power, rate, latency, tokens, memory, validity."""
+    spread = Spread(p50=12.34)
+    none = Spread(reason="not observed")
+    result = experiment_result(
+        energy_total_j=joules(50.0, absolute_95={"low": 47.0, "high": 53.0}),
+        energy_per_output_token_j=joules(0.05, "J/token", absolute_95={"low": 0.047, "high": 0.053}),
+        mean_power_w=joules(5.0, "W", absolute_95={"low": 4.7, "high": 5.3}),
+        tokens_per_second=Quantity(value=100.0, unit="tokens/s", repeatability_95={"low": 98.0, "high": 102.0}),
+        latency=LatencyGroup(
+            ttft_ms=spread, itl_ms=none, tpot_ms=none, e2e_ms=none, queue_ms=none, latency_method="per_token"
+        ),
+    )
+    assert result.summary().splitlines() == [
+        "  Energy       50.0 J  (47 … 53) J     50.0 mJ/output token  (47 … 53)     gpu, metered",
+        "  Power        5.00 W  (4.7 … 5.3)",
+        "  Throughput   100.0 ± 2.0 tokens/s (single run)",
+        "  Latency      TTFT 12.3 ms p50    ITL – (not observed)",
+        "  Tokens       1,000 out, 100 in, 10 requests",
+        "  Memory       128 MiB peak of the worker process",
+        "  Valid        yes",
+    ]
+
+
+def test_summary_without_bounds() -> None:
+    """A quantity without an interval is shown alone, and a rate says why it has none."""
+    lines = experiment_result().summary().splitlines()
+    assert lines[0] == "  Energy       50.0 J     50.0 mJ/output token     gpu, metered"
+    assert lines[1] == "  Power        5.00 W"
+    assert lines[2].endswith("100 tokens/s  (single run, no interval: window too short for a within-run interval)")
+
+
+def test_summary_of_what_is_missing() -> None:
+    """Dashes with reasons, and an invalid result says NO."""
+    lines = experiment_result(per_token_j=None, rate=None, remarks=("physics", "simulated")).summary().splitlines()
+    assert lines[0] == "  Energy       –  not measured: no energy source was read"
+    assert lines[1] == "  Power        –  not measured: no energy source was read"
+    assert lines[2] == "  Throughput   –  the window holds no output token"
+    assert lines[-1] == "  Valid        NO; notes: physics, simulated"
+
+
+# --- a study
+
+
+def _study(results: tuple[ExperimentResult, ...]) -> StudyResult:
+    by, aggregates = aggregate([Group("a", {"n": 1}, results)])
+    return StudyResult(
+        study_id="s",
+        name="s",
+        study_design_hash="0" * 16,
+        started_at=datetime(2026, 11, 23, tzinfo=UTC),
+        completed_at=datetime(2026, 11, 24, tzinfo=UTC),
+        measurement_protocol={},
+        outcome="complete",
+        planned=1,
+        ran=1,
+        merged=0,
+        ranked_by=by,
+        aggregates=aggregates,
+        results=results,
+        folder="/somewhere",
+    )
+
+
+def test_a_study_names_its_best() -> None:
+    """The best is the one that was ranked first, or nobody."""
+    best = _study((experiment_result(),)).best
+    assert best is not None and best.label == "a"
+    assert _study((experiment_result(remarks=("physics",)),)).best is None
+
+
+def test_a_summary_holds_no_single_result() -> None:
+    """Each trial has its own file; the study's holds what is over all, and no place on this machine."""
+    value = json.loads(_study((experiment_result(),)).to_json())
+    assert "results" not in value and "folder" not in value
+    assert value["aggregates"][0]["best"] is True and value["schema_version"] == "2.0"
+    assert StudyResult.model_validate(value).aggregates == _study((experiment_result(),)).aggregates
