@@ -10,7 +10,7 @@ import mmap
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from llenergymeasure.errors import BackendError
@@ -28,6 +28,7 @@ class GgufHeader:
 
     weight_types: tuple[int, ...]
     tokenizer_sha256: str
+    has_chat_template: bool
 
 
 def read_header(path: Path) -> GgufHeader:
@@ -35,12 +36,13 @@ def read_header(path: Path) -> GgufHeader:
 
     Raises ``BackendError`` for a file that is missing or is not a readable GGUF file.
     """
-    headers = [_read_file(shard) for shard in _shards(path)]
+    headers = [_read_file(shard) for shard in shards(path)]
     types = {number for header in headers for number in header.weight_types}
-    return GgufHeader(tuple(sorted(types)), headers[0].tokenizer_sha256)
+    return replace(headers[0], weight_types=tuple(sorted(types)))
 
 
-def _shards(path: Path) -> Iterator[Path]:
+def shards(path: Path) -> Iterator[Path]:
+    """The files of a model: the one, or all parts of a split one."""
     split = _SHARD.search(path.name)
     if split is None:
         yield path
@@ -75,7 +77,7 @@ class _Walk:
         for key in sorted(tokenizer):
             digest.update(key + b"\0" + tokenizer[key])
         types = {self._tensor_type() for _ in range(tensors)}
-        return GgufHeader(tuple(sorted(types)), digest.hexdigest())
+        return GgufHeader(tuple(sorted(types)), digest.hexdigest(), b"tokenizer.chat_template" in tokenizer)
 
     def _tokenizer_values(self, keys: int) -> Iterator[tuple[bytes, bytes]]:
         """(key, bytes of the value with its type) of each key that belongs to the tokenizer."""

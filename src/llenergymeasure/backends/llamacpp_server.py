@@ -6,6 +6,7 @@ import http.client
 import json
 import secrets
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from llenergymeasure.errors import BackendError
@@ -40,51 +41,41 @@ class LlamaServer:
         self._port = int(self._server.listening_address.rsplit(":", 1)[1])
 
     def ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
-        """The JSON answer to one request; a body makes it a POST."""
-        connection, response = self._send(path, body)
-        try:
+        """The JSON answer to one request; a body makes it a POST. Raises ``BackendError``."""
+        with self._answer(path, body) as response:
             return json.loads(response.read())
-        finally:
-            connection.close()
 
     def stream(self, path: str, body: Mapping[str, Any]) -> Iterator[Any]:
-        """The JSON events of a streamed answer, each as soon as it is here."""
-        connection, response = self._send(path, body)
-        try:
+        """The JSON events of a streamed answer, each as soon as it is here. Raises ``BackendError``."""
+        with self._answer(path, body) as response:
             pending = b""
             while chunk := response.read1():
                 *lines, pending = (pending + chunk).split(b"\n")
                 for line in lines:
-                    if line.startswith((b"data: ", b"error: ")):
-                        event = json.loads(line.split(b": ", 1)[1])
-                        if "error" in event or line.startswith(b"error"):
+                    if line.startswith(b"data: "):
+                        event = json.loads(line[6:])
+                        if "error" in event:
                             raise _refused(event)
                         yield event
-        finally:
-            connection.close()
 
     def close(self) -> None:
         """Stop the server and free the model."""
         self._server = None
 
-    def _send(
-        self, path: str, body: Mapping[str, Any] | None
-    ) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+    @contextmanager
+    def _answer(self, path: str, body: Mapping[str, Any] | None) -> Iterator[http.client.HTTPResponse]:
         connection = http.client.HTTPConnection(_LOOPBACK, self._port, timeout=_TIMEOUT_S)
+        method, text = ("GET", None) if body is None else ("POST", json.dumps(body, separators=(",", ":")))
         try:
-            connection.request(
-                "GET" if body is None else "POST",
-                path,
-                None if body is None else json.dumps(body, separators=(",", ":")),
-                self._headers,
-            )
+            connection.request(method, path, text, self._headers)
             response = connection.getresponse()
             if response.status != 200:
                 raise _refused(json.loads(response.read()))
-        except BaseException:
+            yield response
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise BackendError(f"llama.cpp: its server does not answer: {error!r}") from error
+        finally:
             connection.close()
-            raise
-        return connection, response
 
 
 def _refused(answer: Mapping[str, Any]) -> BackendError:

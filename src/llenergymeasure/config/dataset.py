@@ -78,7 +78,7 @@ class Lognormal(Section):
     """Right-skewed, as real prompts are: the logarithm is normal. A draw beyond ``min`` or ``max`` becomes that limit."""
 
     median: Annotated[float, Field(gt=0)] = Field(description="half of the draws are below, in tokens")
-    sigma: Annotated[float, Field(gt=0, le=5)] = Field(description="standard deviation of the natural logarithm")
+    sigma: Annotated[float, Field(gt=0, le=2)] = Field(description="standard deviation of the natural logarithm")
     min: Positive = Field(1, description="shortest, in tokens")
     max: Positive | None = Field(None, description="longest, in tokens")
 

@@ -43,7 +43,7 @@ def read_rows(path: Path, shown: str, wanted: Collection[str]) -> Iterator[Row]:
 
 
 def _lines(path: Path, shown: str) -> Iterator[tuple[int, str]]:
-    """Number (from 1) and text of each line that is not blank, its line break included."""
+    """Number (from 1) and text of each line, its line break included."""
     with open(path, "rb") as file:
         for number, raw in enumerate(file, start=1):
             try:
@@ -70,23 +70,23 @@ def _json(path: Path, shown: str, wanted: Collection[str]) -> Iterator[Row]:
 def _jsonl(path: Path, shown: str) -> Iterator[Row]:
     for number, line in _lines(path, shown):
         if line.strip():
-            where = f"{shown}:{number}"
-            yield _row(where, _parsed(line, lambda _, where=where: where))
+            yield _row(f"{shown}:{number}", _parsed(line, shown, number))
 
 
 def _array(path: Path, shown: str) -> Iterator[Row]:
     text = "".join(line for _, line in _lines(path, shown))
-    for number, value in enumerate(_parsed(text, lambda line: f"{shown}:{line}"), start=1):
+    for number, value in enumerate(_parsed(text, shown, 1), start=1):
         yield _row(f"{shown}: entry {number}", value)
 
 
-def _parsed(text: str, where: Callable[[int], str]) -> Any:
+def _parsed(text: str, shown: str, first_line: int) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise ConfigError(f"{where(error.lineno)}: not valid JSON: {error.msg} (column {error.colno})") from error
+        where = f"{shown}:{first_line + error.lineno - 1}"
+        raise ConfigError(f"{where}: not valid JSON: {error.msg} (column {error.colno})") from error
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
-        raise ConfigError(f"{where(1)}: not JSON that can be read: {error}") from error
+        raise ConfigError(f"{shown}:{first_line}: not JSON that can be read: {error}") from error
 
 
 def _row(where: str, value: Any) -> Row:

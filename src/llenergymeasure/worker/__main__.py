@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 import traceback
@@ -85,17 +86,17 @@ def backend(name: str) -> Backend:
 def describe(error: Exception) -> Failure:
     """An exception as failure data."""
     kind: FailureKind = "internal"
+    hint = error.hint if isinstance(error, LLEMError) else ""
     if isinstance(error, MemoryError):
         kind = "out_of_memory"
     elif isinstance(error, CodecError):
         kind = "bad_option"
     elif isinstance(error, ImportError):
         kind = "backend_missing"
-    elif isinstance(error, OSError) and error.errno == 28:
-        kind = "disk_full"
+    elif isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        kind, hint = "disk_full", "free space, or write the results elsewhere"
     elif isinstance(error, (BackendError, LLEMError)):
         kind = "backend_error"
-    hint = error.hint if isinstance(error, LLEMError) else ""
     return Failure(kind, str(error) or type(error).__name__, hint=hint, traceback=traceback.format_exc())
 
 

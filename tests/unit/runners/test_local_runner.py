@@ -85,12 +85,13 @@ def test_the_bundle_holds_the_workers_world_and_no_more() -> None:
     assert all((place / name).read_bytes() == (package / name).read_bytes() for name in names)
 
 
-def test_the_bundle_is_made_once() -> None:
-    """The same code has the same bundle."""
+def test_the_bundle_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same code has the same bundle, and nothing else is left in the cache."""
+    monkeypatch.setenv("LLEM_CACHE_DIR", str(tmp_path))
     first = bundle()
     before = first.stat().st_mtime_ns
     assert bundle() == first and first.stat().st_mtime_ns == before
-    assert [path for path in first.parent.iterdir() if path.name != first.name] == []
+    assert list(first.parent.iterdir()) == [first]
 
 
 def test_bundles_made_at_the_same_time_are_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

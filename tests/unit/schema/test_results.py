@@ -66,7 +66,7 @@ def test_summary_of_a_metered_result() -> None:
         ),
     )
     assert result.summary().splitlines() == [
-        "  Energy       50.0 J  (47 … 53) J     50.0 mJ/output token  (47 … 53)     gpu, metered",
+        "  Energy       50.0 J  (47 … 53)     50.0 mJ/output token  (47 … 53)     gpu, metered",
         "  Power        5.00 W  (4.7 … 5.3)",
         "  Throughput   100.0 ± 2.0 tokens/s (single run)",
         "  Latency      TTFT 12.3 ms p50    ITL – (not observed)",

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from llenergymeasure.model.event import Child, ChildExit, Finished, read_events
+from llenergymeasure.model.job import Metering, ProbeJob, Protocol, WarmupProtocol, WindowProtocol, job_text
+from llenergymeasure.model.mark import interval_of
+from llenergymeasure.schema.experiment import ExperimentResult
+from llenergymeasure.store.trace_files import read_trace
+from llenergymeasure.study.settle import settle
+from llenergymeasure.testing.builders import trial_job
+from llenergymeasure.testing.trial_folders import write_job
+from llenergymeasure.trial.failure import read_failure
+
+pytestmark = pytest.mark.usefixtures("own_cache")
+
+_PROTOCOL = Protocol(WarmupProtocol("fixed", 1), WindowProtocol(0.5), 0.2, 0.2, 0.2)
+
+
+def _drive(folder: Path, *sources: str) -> int:
+    write_job(folder, trial_job(protocol=_PROTOCOL, metering=Metering(sources)))
+    return _run(folder)
+
+
+def _run(folder: Path) -> int:
+    ended = subprocess.run(
+        [sys.executable, "-m", "llenergymeasure.trial", str(folder)], check=False, capture_output=True, timeout=120
+    )
+    return ended.returncode
+
+
+def test_a_metered_trial(tmp_path: Path) -> None:
+    """Meter and worker run, the idles are there, and the energy is the simulation's: 60 W and its swing of 10 W."""
+    assert _drive(tmp_path, "simulated") == 0
+    trace = read_trace(tmp_path)
+    for phase in ("idle", "idle_loaded", "quiet"):
+        rest = interval_of(trace.head.marks, phase)
+        assert rest is not None and rest.duration_s >= 0.2
+    assert trace.head.meter is not None and len(trace.readings) > 20
+    events = tuple(read_events(tmp_path / "driver.jsonl"))
+    assert [event.role for event in events if isinstance(event, Child)] == ["meter", "worker"]
+    assert {event.role: event.returncode for event in events if isinstance(event, ChildExit)} == {
+        "worker": 0,
+        "meter": 0,
+    }
+    assert events[-1] == Finished("trial")
+    assert not (tmp_path / "stamps.bin").exists() and not (tmp_path / "readings.bin").exists()
+    result = settle(tmp_path)
+    assert isinstance(result, ExperimentResult)
+    assert result.mean_power_w.value is not None and 45 < result.mean_power_w.value < 75
+    assert result.validity.valid and "simulated" in {remark.code for remark in result.validity.remarks}
+
+
+def test_without_a_source_there_is_no_meter(tmp_path: Path) -> None:
+    """Where nothing can be read nothing is started for it."""
+    assert _drive(tmp_path) == 0
+    assert read_trace(tmp_path).head.meter is None
+    assert [event.role for event in read_events(tmp_path / "driver.jsonl") if isinstance(event, Child)] == ["worker"]
+
+
+def test_a_meter_that_does_not_start_fails_the_trial(tmp_path: Path) -> None:
+    """An energy source that nobody knows: no worker is started, and the error names the log."""
+    assert _drive(tmp_path, "no-such-source") == 1
+    failure = read_failure(tmp_path)
+    assert failure is not None and "the meter did not start" in failure.message
+    assert "meter.log" in failure.hint
+    assert not (tmp_path / "events.jsonl").exists()
+
+
+def test_another_kind_of_job_is_no_trial(tmp_path: Path) -> None:
+    """A driver that is given a probe says so."""
+    (tmp_path / "job.json").write_text(job_text(ProbeJob("simulated")))
+    assert _run(tmp_path) == 1
+    assert "a probe job is not a trial" in json.loads((tmp_path / "error.json").read_text())["message"]
