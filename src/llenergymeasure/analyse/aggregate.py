@@ -61,8 +61,9 @@ def _why_not_ranked(group: Group) -> str | None:
 
 
 def _ranking_quantity(groups: Sequence[Group]) -> str:
-    energies = [result.energy_per_output_token_j for group in groups for result in group.counted]
-    one_kind = len({energy.estimated for energy in energies}) == 1
+    counted = [result for group in groups for result in group.counted]
+    energies = [result.energy_per_output_token_j for result in counted]
+    one_kind = len({(result.energy_per_output_token_j.estimated, result.energy_scope) for result in counted}) == 1
     return _ENERGY if one_kind and all(energy.value is not None for energy in energies) else _RATE
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -24,6 +26,7 @@ ENGINE_ERRORS: tuple[type[Exception], ...] = (
     SyntaxError,
     TypeError,
     ValueError,
+    struct.error,
 )
 
 # Parts of messages by which allocators on CPU and accelerators say that memory is used up; torch has no common type for it.
@@ -56,13 +59,19 @@ def engine_errors(doing: str) -> Iterator[None]:
     """Let errors leave as ``BackendError`` that names what was being done, or as ``MemoryError``; a full disk stays itself."""
     try:
         yield
-    except ENGINE_ERRORS as error:
+    except (*ENGINE_ERRORS, *_errors_of_readers()) as error:
         text = f"{type(error).__name__}: {error}"
         if isinstance(error, RuntimeError) and any(part in text.lower() for part in _OUT_OF_MEMORY):
             raise MemoryError(f"{doing}: {error}") from error
         if isinstance(error, OSError) and error.errno == errno.ENOSPC:
             raise
         raise BackendError(f"{doing}: {text}", hint=_hint(error)) from error
+
+
+def _errors_of_readers() -> tuple[type[Exception], ...]:
+    """The error of safetensors, which is of no common kind, once that library is in use."""
+    safetensors: Any = sys.modules.get("safetensors")
+    return () if safetensors is None else (safetensors.SafetensorError,)
 
 
 def missing_library(what: str, package: str) -> BackendError:

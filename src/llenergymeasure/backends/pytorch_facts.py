@@ -24,13 +24,13 @@ class Weights:
 
 
 def weights_held(model: Any, quantization: str | None) -> Weights:
-    """Look at every stored tensor of a model once; weights that are tied count once."""
+    """Look at every stored tensor of a model once; weights that are tied count once, single numbers are no weights."""
     held: Counter[str] = Counter()
     seen = set()
     for value in model.state_dict().values():
         for tensor in _plain_tensors(value):
             where = (tensor.device, tensor.data_ptr(), tensor.numel())
-            if where not in seen:
+            if where not in seen and tensor.numel() > 1:
                 seen.add(where)
                 held[_type_name(tensor, quantization)] += tensor.numel() * tensor.element_size()
     return Weights(tuple(name for name, _ in held.most_common()), sum(held.values()))

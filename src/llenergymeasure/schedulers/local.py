@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
+
+import psutil
 
 _DRIVER_LOG = "driver.log"
 
@@ -27,8 +30,16 @@ class LocalHandle:
         self._process.terminate()
 
     def kill(self) -> None:
+        """End the driver and all that it started; what it started could not be found any more once it is gone."""
+        try:
+            family = psutil.Process(self._process.pid).children(recursive=True)
+        except psutil.NoSuchProcess:
+            family = []
         self._process.kill()
         self._process.wait()
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 class LocalScheduler:

@@ -22,11 +22,13 @@ from llenergymeasure.runners.resolve import runner_at
 from llenergymeasure.trial.failure import failure_of
 from llenergymeasure.trial.join import join
 from llenergymeasure.trial.supervise import Supervisor, reap_descendants
+from llenergymeasure.units import ns_to_s, s_to_ns
 from llenergymeasure.worker.identity import process_identity
 
 _METER_START_S = 20.0
 _METER_STOP_S = 5.0
 _POLL_S = 0.02
+_IDLE_STEP_S = 0.25
 
 
 class Driver:
@@ -74,7 +76,9 @@ class Driver:
         """Idle power with nothing loaded; skipped when it has no length."""
         if self._job.protocol.idle_seconds > 0:
             self._log.write(Mark("idle", "begin", self._clock.now_ns()))
-            self._clock.sleep(self._job.protocol.idle_seconds)
+            end_ns = self._clock.now_ns() + s_to_ns(self._job.protocol.idle_seconds)
+            while (left_ns := end_ns - self._clock.now_ns()) > 0 and not self._wish():
+                self._clock.sleep(min(ns_to_s(left_ns), _IDLE_STEP_S))
             self._log.write(Mark("idle", "end", self._clock.now_ns()))
 
     def _run_worker(self) -> Failure | None:

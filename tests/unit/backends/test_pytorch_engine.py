@@ -101,7 +101,7 @@ def test_serving_is_refused():
     ("name", "changes", "words"),
     [
         ("dynamic-int8", {"device": "cuda"}, "CPU only"),
-        ("dynamic-int8", {"precision": "bf16"}, "precision"),
+        ("dynamic-int8", {"precision": "bf16"}, "computes in fp32"),
         ("no-such-library", {}, "needs"),
     ],
 )

@@ -142,7 +142,7 @@ def test_a_prompt_has_its_own_output_length_where_the_row_has_one(written, table
 @pytest.mark.parametrize("value", ['"x"', "0", "-3", "2.5", "true", "1e400", "[1]"])
 def test_an_output_length_that_is_no_number_of_tokens_is_refused(written, value: str) -> None:
     """With file, line and value."""
-    error = refusal(written("a.jsonl", '{"text": "a"}\n{"text": "b", "max_new_tokens": %s}' % value))
+    error = refusal(written("a.jsonl", f'{{"text": "a"}}\n{{"text": "b", "max_new_tokens": {value}}}'))
     assert "a.jsonl:2: max_new_tokens is " in str(error)
 
 

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+
+from llenergymeasure.backends.llamacpp_gguf import read_header, shards
+from llenergymeasure.errors import BackendError
+from llenergymeasure.testing.model_files import gguf_metadata, gguf_tensors, write_gguf
+
+F32, Q4_0, Q8_0 = 0, 2, 8
+
+
+def test_the_types_of_the_weights_are_read(tmp_path):
+    """Each type that a tensor is stored in is named once, ascending."""
+    header = read_header(write_gguf(tmp_path / "m.gguf", tensors=gguf_tensors(kind="Q8_0")))
+    assert header.weight_types == (F32, Q8_0)
+
+
+def test_a_split_model_is_read_whole(tmp_path):
+    """Types come from all files of a split model, the tokenizer from the first."""
+    first = write_gguf(tmp_path / "m-00001-of-00002.gguf", tensors=gguf_tensors(kind="Q8_0"))
+    write_gguf(tmp_path / "m-00002-of-00002.gguf", {"split.no": 1}, gguf_tensors(kind="Q4_0"))
+    assert len(list(shards(first))) == 2
+    header = read_header(first)
+    assert header.weight_types == (F32, Q4_0, Q8_0)
+    assert header.tokenizer_sha256 == read_header(write_gguf(tmp_path / "whole.gguf")).tokenizer_sha256
+
+
+def test_the_digest_is_of_the_tokenizer_alone(tmp_path):
+    """Other weights and other facts leave the digest; another vocabulary, another template or another flag changes it."""
+    base = gguf_metadata()
+
+    def digest(metadata, kind="Q8_0"):
+        return read_header(write_gguf(tmp_path / "m.gguf", metadata, gguf_tensors(kind=kind))).tokenizer_sha256
+
+    same = {
+        digest(base),
+        digest({**base, "general.name": "x"}),
+        digest(base, "Q4_0"),
+        digest(dict(reversed(base.items()))),
+    }
+    assert len(same) == 1
+    tokens = list(base["tokenizer.ggml.tokens"])
+    others = {
+        digest({**base, "tokenizer.ggml.tokens": ["new", *tokens[1:]]}),
+        digest({**base, "tokenizer.chat_template": "{{ messages }}"}),
+        digest({**base, "tokenizer.ggml.add_bos_token": True}),
+    }
+    assert len(others | same) == 4
+
+
+def test_a_chat_template_is_noticed(tmp_path):
+    """Whether the file holds a template is known before the engine, which would take one of its own."""
+    assert not read_header(write_gguf(tmp_path / "raw.gguf")).has_chat_template
+    metadata = {**gguf_metadata(), "tokenizer.chat_template": "{{ messages }}"}
+    assert read_header(write_gguf(tmp_path / "chat.gguf", metadata)).has_chat_template
+
+
+def test_what_is_no_model_is_an_error_with_a_remedy(tmp_path):
+    """A missing file, another kind of file and an empty one are named, each with what helps."""
+    (tmp_path / "text.gguf").write_text("not a model at all, but long enough for a header")
+    (tmp_path / "empty.gguf").touch()
+    for name, message in (
+        ("absent", "no such file"),
+        ("text", "not a GGUF file"),
+        ("empty", "not a readable GGUF file"),
+    ):
+        with pytest.raises(BackendError, match=message) as error:
+            read_header(tmp_path / f"{name}.gguf")
+        assert error.value.hint
+
+
+def test_a_header_cut_anywhere_is_an_error(tmp_path):
+    """Wherever a download stopped inside the header, reading it ends, and says so."""
+    path = write_gguf(tmp_path / "m.gguf", {**gguf_metadata(), "tokenizer.ggml.tokens": ["a", "b", "c"]})
+    whole = path.read_bytes()
+    header_end = whole.rindex(b"output_norm.weight") + len("output_norm.weight") + 4 + 8 + 4
+    for length in range(4, header_end, 7):
+        path.write_bytes(whole[:length])
+        with pytest.raises(BackendError, match="not a readable GGUF file"):
+            read_header(path)
