@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -214,19 +214,23 @@ def _records(annotation: Any) -> Iterator[type[Record]]:
 
 
 def _type(annotation: Any) -> str:
-    if typing.get_origin(annotation) is typing.Literal:
-        return " / ".join(f"`{value}`" for value in typing.get_args(annotation))
-    if typing.get_origin(annotation) is typing.Annotated:
-        return _type(typing.get_args(annotation)[0])
-    args = typing.get_args(annotation)
-    if args and type(None) in args:
+    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Literal:
+        return " / ".join(f"`{value}`" for value in args)
+    if origin is typing.Annotated:
+        return _type(args[0])
+    if type(None) in args:
         return " or ".join(_type(item) for item in args if item is not type(None)) + ", optional"
-    if args:
+    if origin is tuple:
+        return f"list of {_type(args[0])}"
+    if isinstance(origin, type) and issubclass(origin, Mapping):
         return (
-            str(annotation).replace("typing.", "").replace("collections.abc.", "").replace("|", "or").split(".")[-1]
-            if "llenergymeasure" not in str(annotation)
-            else " or ".join(dict.fromkeys(_type(item) for item in args if item is not Ellipsis))
+            "mapping"
+            if typing.Any in args or len(str(annotation)) > 60
+            else f"mapping of {_type(args[0])} to {_type(args[1])}"
         )
+    if args:
+        return " or ".join(dict.fromkeys(_type(item) for item in args))
     return getattr(annotation, "__name__", str(annotation))
 
 

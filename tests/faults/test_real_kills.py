@@ -124,7 +124,7 @@ def test_a_killed_host_leaves_no_process_and_loses_nothing(study, seed):
     before = finished(study)
     if len(before) < 4 or not list((study / "results").glob("*/study_summary.json")):
         told = subprocess.run(
-            [*LLEM, "run", str(study / "nothing.yaml"), "-o", str(study / "results")],
+            [*LLEM, "run", "-m", str(study / "nothing.gguf"), "-b", "simulated", "-o", str(study / "results")],
             capture_output=True,
             text=True,
             timeout=60,

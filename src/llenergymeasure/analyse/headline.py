@@ -139,6 +139,8 @@ def _total(head: TraceHead, used: dict[str, _Device]) -> Quantity:
 def _why_no_total(head: TraceHead, used: dict[str, _Device]) -> str:
     """Why there is no total, or an empty string."""
     if not any(channel.kind in ENERGY_KINDS for channel in head.channels):
+        if any(verdict.source == "none" and verdict.chosen for verdict in head.verdicts):
+            return "no energy was read, as asked"
         verdicts = "; ".join(f"{verdict.source}: {verdict.reason}" for verdict in head.verdicts)
         return "no energy source was read" + (f" ({verdicts})" if verdicts else "")
     if not used:

@@ -23,6 +23,7 @@ from llenergymeasure.backends.pytorch_facts import (
 from llenergymeasure.backends.pytorch_generate import draft_arguments, generation_arguments, one_token_a_step
 from llenergymeasure.backends.pytorch_load import Loaded
 from llenergymeasure.backends.pytorch_options import PyTorchOptions
+from llenergymeasure.errors import BackendError
 from llenergymeasure.model.codec import JsonValue, encode
 from llenergymeasure.model.event import SessionFacts
 from llenergymeasure.model.inputs import read_inputs
@@ -73,9 +74,7 @@ class PyTorchSession:
         self._stamps = one_token_a_step(job.decoder)
         self._config = self._generation_config()
         self._weights = weights_held(loaded.model, options.quantization)
-        self._compiles = self._will_compile()
-        if self._compiles:
-            self._rehearse()
+        self._compiles = self._may_compile() and self._rehearsed()
         forget_memory_peaks(self._devices)
 
     @property
@@ -153,13 +152,16 @@ class PyTorchSession:
         outputs = [own or self._job.decoder.max_new_tokens for own in description.max_new_tokens]
         return max(description.lengths) + max(outputs)
 
-    def _will_compile(self) -> bool:
-        if not self._options.static_cache or self._options.torch_compile is False:
-            return False
-        return bool(self._options.torch_compile) or self._devices[0].type != "cpu"
+    def _may_compile(self) -> bool:
+        """Whether transformers would compile the decoding step: asked to, or by itself on an accelerator."""
+        asked = self._options.torch_compile
+        return self._options.static_cache and asked is not False and (bool(asked) or self._devices[0].type != "cpu")
 
-    def _rehearse(self) -> None:
-        """Compile now, while loading: each batch size of the study, with and without padding, for a few steps."""
+    def _rehearsed(self) -> bool:
+        """Compile now, while loading: each batch size of the study, with and without padding, for a few steps.
+
+        True when the engine did compile; it goes on without a word to its caller where it cannot, which is refused if asked for.
+        """
         import torch
 
         config = copy.deepcopy(self._config)
@@ -172,6 +174,10 @@ class PyTorchSession:
                     tokens = min(_REHEARSAL_TOKENS, self._job.decoder.max_new_tokens)
                     self._generate(ids, mask, tokens, StepStamps(None, None, 2), config)
         self.synchronize()
+        compiled = hasattr(self._loaded.model, "_compiled_call")
+        if self._options.torch_compile and not compiled:
+            raise BackendError("transformers does not compile this model here", hint="leave out pytorch.torch_compile")
+        return compiled
 
     def facts(self) -> SessionFacts:
         import torch

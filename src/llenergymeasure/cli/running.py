@@ -36,10 +36,10 @@ def run_as_asked(given: Mapping[str, Any]) -> int:
     if given["resume"] is not None:
         options = RunOptions(settings, retry_failed=given["retry_failed"])
         return _end(resume_study(given["resume"], options, observer), given)
+    study, options = _asked(given, settings)
     results_dir = Path(settings.values.output.results_dir)
     for folder in unfinished_studies(results_dir):
         observer.say(f"unfinished: {folder} (go on with: llem run --resume {folder})")
-    study, options = _asked(given, settings)
     return _end(start(study, results_dir, options, observer), given)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate, islice, product
@@ -105,12 +105,12 @@ class Composer:
 
     def _about_many(self, turn: int, aim: float) -> _Draft:
         form = self._seeds.many[turn % len(self._seeds.many)]
-        start = turn * _STEP
-        order = [self._seeds.passages[place % len(self._seeds.passages)] for place in self._places(start)]
-        task = self._task(turn, order[1])
-        numbered = _collection(order, aim - words(form) - words(order[0].title) - words(task))
-        request = form.format(title=order[0].title, count=len(numbered))
-        return _Draft("\n\n".join((request, *numbered, task)), (form, order[0].title))
+        first, second = self._in_collection(turn, 0), self._in_collection(turn, 1)
+        task = self._task(turn, second)
+        order = (self._in_collection(turn, place) for place in range(len(self._seeds.passages)))
+        texts = _collection(order, aim - words(form) - words(first.title) - words(task))
+        request = form.format(title=first.title, count=len(texts))
+        return _Draft("\n\n".join((request, *texts, task)), (form, first.title))
 
     def _worksheets(self, aim: float) -> Iterator[_Draft]:
         """One for each piece of code that may come first."""
@@ -133,8 +133,8 @@ class Composer:
         form = answer[turn // 2 % len(answer)]
         return form.format(title=asked.title, question=asked.questions[turn // 2 % 2])
 
-    def _places(self, start: int) -> Iterator[int]:
-        return (start + _STEP_IN_COLLECTION * place for place in range(len(self._seeds.passages)))
+    def _in_collection(self, turn: int, place: int) -> Passage:
+        return self._seeds.passages[(turn * _STEP + place * _STEP_IN_COLLECTION) % len(self._seeds.passages)]
 
     def _passage(self, turn: int) -> Passage:
         return self._seeds.passages[turn * _STEP % len(self._seeds.passages)]
@@ -154,9 +154,14 @@ def _running(passage: Passage) -> tuple[int, ...]:
 
 
 def _cut(passage: Passage, aim: float) -> str:
-    """The beginning of a passage, two whole sentences or more, of about that many words."""
+    """The beginning of a passage, of about that many words."""
+    return _first(passage, _sentences(passage, aim))
+
+
+def _sentences(passage: Passage, aim: float) -> int:
+    """How many sentences, two or more, have about that many words."""
     running = _running(passage)
-    return _first(passage, 1 + min(range(1, len(running)), key=lambda last: abs(running[last] - aim)))
+    return 1 + min(range(1, len(running)), key=lambda last: abs(running[last] - aim))
 
 
 def _cut_both(first: Passage, second: Passage, aim: float) -> tuple[str, str]:
@@ -167,15 +172,16 @@ def _cut_both(first: Passage, second: Passage, aim: float) -> tuple[str, str]:
     return _first(first, best[0] + 1), _first(second, best[1] + 1)
 
 
-def _collection(order: Sequence[Passage], aim: float) -> list[str]:
+def _collection(order: Iterable[Passage], aim: float) -> list[str]:
     """Numbered passages, the last one cut, of about that many words. The first two are whole."""
     parts: list[str] = []
     left = aim
     for number, passage in enumerate(order, start=1):
         heading = f"{number}. {passage.title}"
-        text = _first(passage, len(passage.sentences)) if number <= 2 else _cut(passage, left - words(heading))
-        if number > 2 and abs(left - words(heading) - words(text)) >= abs(left):
+        sentences = len(passage.sentences) if number <= 2 else _sentences(passage, left - words(heading))
+        remains = left - words(heading) - _running(passage)[sentences - 1]
+        if number > 2 and abs(remains) >= abs(left):
             break
-        parts.append(f"{heading}\n\n{text}")
-        left -= words(parts[-1])
+        parts.append(f"{heading}\n\n{_first(passage, sentences)}")
+        left = remains
     return parts

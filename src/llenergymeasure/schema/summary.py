@@ -41,7 +41,7 @@ def _energy(result: ExperimentResult) -> str:
 def _power(result: ExperimentResult) -> str:
     power = result.mean_power_w
     if power.value is None:
-        return f"–  not measured: {power.reason}"
+        return "–"
     return f"{three_digits(power.value)} W{'  ' + bounds(power.absolute_95) if power.absolute_95 else ''}"
 
 

@@ -12,7 +12,7 @@ from llenergymeasure.config.experiment import ExperimentConfig
 from llenergymeasure.config.hashing import measurement_config_hash
 from llenergymeasure.config.settings import Settings
 from llenergymeasure.datasets.contract import Dataset
-from llenergymeasure.datasets.resolve import choose, open_dataset
+from llenergymeasure.datasets.resolve import choose, file_of, open_dataset
 from llenergymeasure.errors import ConfigError, EnergyError, LLEMError, PreFlightError
 from llenergymeasure.machine.engines import probe_all
 from llenergymeasure.machine.snapshot import native_bf16
@@ -156,7 +156,7 @@ class _Gathering:
         except LLEMError as error:
             self._problems.append(f"{config.model} for {config.backend}: {error}" + _remedy(error.hint))
             return None
-        in_file = isinstance(config.dataset, str) is False
+        in_file = file_of(config.dataset, base=self._options.base) is not None
         config_hash = measurement_config_hash(config, dataset.sha256 if in_file else None)
         return PointFacts(engine, model, inputs, config_hash, draft_model)
 
