@@ -14,6 +14,8 @@ import pytest
 
 pytestmark = [pytest.mark.e2e, pytest.mark.engine]
 
+LLEM = [sys.executable, "-m", "llenergymeasure"]
+
 
 @pytest.fixture
 def bare(tmp_path):
@@ -41,22 +43,10 @@ def test_a_worker_needs_the_engine_alone(bare, tmp_path):
     for package in ("llenergymeasure", "pydantic", "psutil"):
         found = subprocess.run([python, "-c", f"import {package}"], capture_output=True, check=False, cwd=tmp_path)
         assert found.returncode != 0, f"{package} is there: the environment is not bare"
+    flags = "run -m builtin:smollm2-135m -b llamacpp -n 2 --max-new-tokens 4 --quick --json"
+    flags += " --set window.min_seconds=0.1 --set max_input_tokens=64"
     done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "llenergymeasure",
-            "run",
-            "-m",
-            "builtin:smollm2-135m",
-            "-b",
-            "llamacpp",
-            "-n",
-            "2",
-            "--json",
-        ]
-        + ["--max-new-tokens", "4", "--quick", "--set", "window.min_seconds=0.1", "--set", "max_input_tokens=64"]
-        + ["--runner", f"llamacpp=venv:{bare}", "-o", str(tmp_path / "results")],
+        [*LLEM, *flags.split(), "--runner", f"llamacpp=venv:{bare}", "-o", str(tmp_path / "results")],
         capture_output=True,
         text=True,
         timeout=300,

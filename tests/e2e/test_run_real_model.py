@@ -18,6 +18,7 @@ STUDY = """
 name: both engines
 model: builtin:smollm2-135m
 n: 10
+max_input_tokens: 64
 decoder: {max_new_tokens: 24, ignore_eos: false}
 warmup: {strategy: fixed, n_warmup: 1}
 window: {min_seconds: 0.5}

