@@ -38,7 +38,7 @@ help: ## this list
 
 install: $(runtime) ## llem and the engines, into .venv
 
-demo: $(runtime) ## a real study of small size: table, best configuration, report
+demo: $(runtime) ## a real study of small size: a table, and which configuration is best
 	$(bin)/llem run examples/demo.yaml $(only)
 
 check: static ## format, lint, types, imports and the quick tests

@@ -46,6 +46,17 @@ class TestLlamaCpp(BackendContract):
         assert facts.effective_options["n_ctx"] == 2 * 512
         assert facts.kv_bytes == 1024 * 30 * 3 * 64 * 2 * 2
 
+    def test_an_answer_may_fill_its_context(self):
+        """The longest request ends at its limit, with and without a draft model, where the context ends as well."""
+        prompts = ((self.prompts(1)[0] * 100)[:226], self.prompts(1)[0])
+        for drafting in ({}, {"draft_model": self.model()}):
+            decoder = Decoder(max_new_tokens=30, repetition_penalty=1.1, speculative_decoding=bool(drafting))
+            with self.opened(prompts, concurrency=1, decoder=decoder, **drafting) as session:
+                assert session.facts().effective_options["n_ctx"] == 256
+                sink = self.run(session, self.requests(prompts, limit=30))
+            self.check(sink, prompts)
+            assert [len(sink.completions[row].output_ids) for row in range(2)] == [30, 30]
+
     def test_a_context_that_is_too_small_is_refused(self):
         """Neither an n_ctx that is given nor the model's own limit may cut an answer."""
         with self.inputs(self.prompts(2)) as folder:

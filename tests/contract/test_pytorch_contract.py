@@ -422,6 +422,19 @@ def test_a_device_that_is_not_there_is_refused(open_session):
     assert refused.value.hint
 
 
+def test_tensor_parallelism_of_one_process_is_refused(open_session):
+    """Transformers would load the whole model and say nothing."""
+    with pytest.raises(BackendError, match="needs several processes"):
+        open_session({"tp_plan": "auto"})
+
+
+def test_a_model_that_does_not_compile_is_refused(open_session, prepared, monkeypatch):
+    """Transformers would only log that compilation is skipped, and the trial would claim it."""
+    monkeypatch.setattr(transformers.GenerationMixin, "_valid_auto_compile_criteria", lambda *_: False)
+    with pytest.raises(BackendError, match="does not compile"):
+        open_session({"torch_compile": True}, inputs=prepared, n=6)
+
+
 def test_dynamic_int8_holds_int8(open_session):
     """Torch's own quantisation: the linear layers in int8, the rest as it was."""
     session = open_session({"batch_size": 2, "quantization": "dynamic-int8"})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import platform
 from typing import Any
 
 from llenergymeasure.backends.contract import Backend, BackendSpec, Session, Tokenizer, not_served, version_at_least
@@ -39,6 +38,8 @@ class LlamaCppBackend:
     spec = SPEC
 
     def probe(self) -> Found | Missing:
+        import platform
+
         try:
             engine, version = _engine()
         except BackendError as error:

@@ -23,8 +23,8 @@ class LlamaCppOptions:
     n_ctx: int | None = field(
         default=None,
         metadata={
-            "doc": "tokens of context for all slots together; by default n_parallel × (longest prepared input + max_new_tokens), "
-            "rounded up to a multiple of 256. The context never shifts"
+            "doc": "tokens of context for all slots together; by default n_parallel × (longest prepared input + max_new_tokens, "
+            "rounded up to a multiple of 256). The context never shifts"
         },
     )
     cache_prompt: bool = field(

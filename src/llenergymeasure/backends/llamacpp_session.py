@@ -93,10 +93,10 @@ class LlamaCppSession:
         for event in self._server.stream("/completion", body):
             told = event.get("tokens", ())
             new = [UNTOLD_ID] * (event["tokens_predicted"] - len(ids) - len(told)) + list(told)
-            for _ in new:
-                sink.token(request.sequence)
             if new and not ids:
                 first_ns = sink.now_ns()
+            for _ in new:
+                sink.token(request.sequence)
             ids += new
             last = event if event["stop"] else None
         if last is None:

@@ -17,8 +17,8 @@ from llenergymeasure.model.job import ModelRef
 class LlamaCppTokenizer:
     """Turns text into ids through the engine's server.
 
-    The engine cannot open a vocabulary alone: the weights are mapped, and no page of them is read. The digest is over the
-    tokenizer in the file and the engine's version, whose code splits the text.
+    The engine cannot open a vocabulary alone: the model's file is mapped, its weights stay in the file cache and take part in
+    nothing. The digest is over the tokenizer in the file and the engine's version, whose code splits the text.
     """
 
     def __init__(self, engine: Any, version: str, model: ModelRef) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -29,7 +30,6 @@ class Loaded:
 
     model: Any
     draft: Any | None
-    device: str
     parameters: int
     special: SpecialTokens
 
@@ -42,14 +42,7 @@ def load(job: TrialJob, options: PyTorchOptions) -> Loaded:
         raise BackendError(
             f"torch finds no {device} here", hint=f"device: {devices[0]}, or a build of torch for {device}"
         )
-    if options.quantization is not None:
-        check_quantization(
-            options.quantization,
-            precision=job.precision,
-            device=device,
-            model_format=job.model.format,
-            random=job.weights == "random",
-        )
+    _check(job, options, device)
     with engine_errors(f"loading {job.model.name}"):
         model = _placed_model(job, options, device)
     if job.lora is not None:
@@ -65,7 +58,22 @@ def load(job: TrialJob, options: PyTorchOptions) -> Loaded:
     for each in (model, draft):
         if each is not None:
             each.eval().requires_grad_(False)
-    return Loaded(model, draft, device, parameters, special)
+    return Loaded(model, draft, parameters, special)
+
+
+def _check(job: TrialJob, options: PyTorchOptions, device: str) -> None:
+    """Raise ``BackendError`` for what would fail, or be ignored without a word, once everything is loaded."""
+    if options.quantization is not None:
+        check_quantization(options.quantization, job, device)
+    if options.cache == "quantized" and find_spec("optimum") is None:
+        raise missing_library("cache_implementation quantized", "optimum-quanto")
+    if options.tp_plan is not None and int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        raise BackendError(
+            "tensor parallelism needs several processes, and this worker is alone",
+            hint="start it under torchrun, or spread the layers with pytorch.device_map",
+        )
+    if device == "cpu" and options.device_map is not None and available_devices() != ("cpu",):
+        raise BackendError("device_map spreads a model over accelerators, and the device is cpu", hint="device: auto")
 
 
 def special_tokens(model: Any) -> SpecialTokens:

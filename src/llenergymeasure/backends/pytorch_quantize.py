@@ -10,6 +10,7 @@ from typing import Any
 
 from llenergymeasure.backends.pytorch_engine import missing_library, offline_transformers
 from llenergymeasure.errors import BackendError
+from llenergymeasure.model.job import TrialJob
 
 # Packages that must be there, in the order in which they are looked for.
 _NEEDS = {
@@ -22,18 +23,21 @@ _NEEDS = {
 }
 
 
-def check_quantization(name: str, *, precision: str, device: str, model_format: str, random: bool) -> None:
+def check_quantization(name: str, job: TrialJob, device: str) -> None:
     """Raise ``BackendError`` when it cannot be applied: before anything is loaded."""
     for package in _NEEDS[name]:
         if find_spec(package) is None:
             raise missing_library(f"quantization {name}", package)
-    if name == "dynamic-int8" and device != "cpu":
-        raise BackendError(f"dynamic-int8 runs on a CPU only, not on {device}", hint="device: cpu")
-    if name == "dynamic-int8" and precision != "fp32":
-        raise BackendError(
-            f"dynamic-int8 computes in fp32 around its int8 layers, not in {precision}", hint="precision: fp32"
-        )
-    if name == "gguf" and (model_format != "gguf" or random):
+    if name == "dynamic-int8":
+        if device != "cpu":
+            raise BackendError(f"dynamic-int8 runs on a CPU only, not on {device}", hint="device: cpu")
+        if job.precision != "fp32":
+            raise BackendError(
+                f"dynamic-int8 computes in fp32 around its int8 layers, not in {job.precision}", hint="precision: fp32"
+            )
+        if job.lora is not None and not job.lora.merge_weights:
+            raise BackendError("dynamic-int8 takes no adapter beside the weights", hint="lora.merge_weights: true")
+    if name == "gguf" and (job.model.format != "gguf" or job.weights == "random"):
         raise BackendError(
             "quantization gguf keeps the blocks of a GGUF file, and the model is none", hint="leave it out"
         )

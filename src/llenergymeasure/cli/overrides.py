@@ -96,14 +96,12 @@ def study_with(document: Document, overrides: Overrides) -> StudyConfig:
     if overrides.batch_size is not None:
         _set_batch_size(fixed, backends or plugins.names("backends"), overrides)
     left_out = set(study.backends) - set(backends)
-    return study.model_copy(
-        update={
-            "backends": backends,
-            "fixed": fixed,
-            "sweep": {key: values for key, values in study.sweep.items() if key.partition(".")[0] not in left_out},
-            "explicit": tuple(entry for entry in study.explicit if entry.get("backend") not in left_out),
-            "execution": overrides.execution_over(study.execution),
-        }
+    return study.changed(
+        backends=backends,
+        fixed=fixed,
+        sweep={key: values for key, values in study.sweep.items() if key.partition(".")[0] not in left_out},
+        explicit=tuple(entry for entry in study.explicit if entry.get("backend") not in left_out),
+        execution=overrides.execution_over(study.execution),
     )
 
 

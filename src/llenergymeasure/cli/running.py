@@ -64,7 +64,7 @@ def _asked(given: Mapping[str, Any], settings: Settings) -> tuple[StudyConfig, R
     if single or document is None:
         whole = document or Document(Path("command line"), {})
         study = study_of_one(experiment_with(whole, overrides))
-        study = study.model_copy(update={"execution": overrides.execution_over(study.execution)})
+        study = study.changed(execution=overrides.execution_over(study.execution))
     else:
         study = study_with(document, overrides)
     return study, RunOptions(

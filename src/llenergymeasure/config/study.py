@@ -73,6 +73,10 @@ class StudyConfig(Section):
         """The points that are not valid, each with its reason."""
         return self.expansion.skipped
 
+    def changed(self, **fields: Any) -> StudyConfig:
+        """This study with other fields. (``model_copy`` would take the expansion of this one along.)"""
+        return StudyConfig(**{**dict(self), **fields})
+
     @classmethod
     def from_yaml(cls, path: str | Path) -> StudyConfig:
         """The study in a YAML file. Raises ``ConfigError`` with file and line."""

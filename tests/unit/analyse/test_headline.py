@@ -198,10 +198,17 @@ def test_a_metered_total_has_both_intervals_and_a_budget() -> None:
 
 def test_without_any_channel_the_verdicts_are_the_reason() -> None:
     """A missing number says what was tried."""
+    verdicts = [SourceVerdict("nvml", False, "no driver"), SourceVerdict("rapl", False, "root only")]
+    found = energy_of_window(_trace(["GPU-1"], verdicts=verdicts), _WINDOW)
+    assert found.total_j.reason == "no energy source was read (nvml: no driver; rapl: root only)"
+    assert found.scope == "none"
+
+
+def test_energy_that_was_not_wanted_is_missing_for_that_reason() -> None:
+    """``none`` was asked for: what other sources could have read does not matter."""
     verdicts = [SourceVerdict("nvml", False, "no driver"), SourceVerdict("none", True, "asked for", chosen=True)]
     found = energy_of_window(_trace(["GPU-1"], verdicts=verdicts), _WINDOW)
-    assert found.total_j.reason == "no energy source was read (nvml: no driver; none: asked for)"
-    assert found.scope == "none"
+    assert found.total_j.reason == "no energy was read, as asked"
 
 
 def test_a_backend_that_does_not_say_what_worked_has_no_total() -> None:

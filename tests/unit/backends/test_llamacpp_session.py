@@ -87,12 +87,22 @@ def test_ids_that_the_engine_keeps_to_itself_are_counted():
     assert len(sink.token_ns(0)) == completion.engine_output_tokens == 6
 
 
-def test_queueing_is_what_the_prompt_did_not_take():
-    """Time to the first token is queueing plus the prompt's own time as the engine gives it; never negative."""
-    completion, sink = completed(told(1, 11), ended(1, timings={"prompt_ms": 0.0}))
-    waited_ms = (sink.token_ns(0)[0] - sink.submitted_ns[0]) / 1e6
-    assert completion.engine_queue_ms == pytest.approx(waited_ms, abs=5.0)
-    assert completed(told(1, 11), ended(1, timings={"prompt_ms": 1e9}))[0].engine_queue_ms == 0.0
+class StepSink(RecordingSink):
+    """Every look at its clock takes 10 ms."""
+
+    t_ns = 0
+
+    def now_ns(self):
+        self.t_ns += 10_000_000
+        return self.t_ns
+
+
+@pytest.mark.parametrize(("prompt_ms", "queue_ms"), [(3.0, 7.0), (0.0, 10.0), (500.0, 0.0)])
+def test_queueing_is_what_the_prompt_did_not_take(prompt_ms, queue_ms):
+    """Of the time to the first token, queueing is what the engine does not call the prompt's; it is never negative."""
+    sink = StepSink()
+    session(Server(told(1, 11), ended(1, timings={"prompt_ms": prompt_ms}))).run(requests(), sink)
+    assert sink.completions[0].engine_queue_ms == pytest.approx(queue_ms)
 
 
 def test_a_stream_that_breaks_off_is_an_error():

@@ -4,13 +4,14 @@ from types import ModuleType
 
 import pytest
 
-from llenergymeasure.backends import pytorch
+from llenergymeasure.backends import pytorch, pytorch_quantize
 from llenergymeasure.backends.pytorch import BACKEND
 from llenergymeasure.backends.pytorch_engine import engine_errors
 from llenergymeasure.backends.pytorch_quantize import check_quantization
 from llenergymeasure.errors import BackendError
 from llenergymeasure.model.event import Missing
-from llenergymeasure.model.job import BackendChoice, ModelRef, ServeJob
+from llenergymeasure.model.job import BackendChoice, Lora, ModelRef, ServeJob
+from llenergymeasure.testing.builders import trial_job
 
 
 @pytest.mark.parametrize(
@@ -102,15 +103,21 @@ def test_serving_is_refused():
     [
         ("dynamic-int8", {"device": "cuda"}, "CPU only"),
         ("dynamic-int8", {"precision": "bf16"}, "computes in fp32"),
-        ("no-such-library", {}, "needs"),
+        ("dynamic-int8", {"lora": Lora("a", "/a")}, "beside the weights"),
+        ("no-such-library", {}, "needs llem_no_such_library"),
     ],
 )
 def test_a_quantisation_that_cannot_be_applied_is_refused_before_loading(monkeypatch, name, changes, words):
     """The refusal says what to change or install."""
-    from llenergymeasure.backends import pytorch_quantize
-
     monkeypatch.setitem(pytorch_quantize._NEEDS, "no-such-library", ("llem_no_such_library",))
-    place = {"precision": "fp32", "device": "cpu", "model_format": "directory", "random": False}
+    job = trial_job(**{"precision": "fp32", "device": "cpu"} | changes)
     with pytest.raises(BackendError, match=words) as refused:
-        check_quantization(name, **place | changes)
+        check_quantization(name, job, job.device)
     assert refused.value.hint
+
+
+def test_a_gguf_quantisation_needs_a_gguf_file(monkeypatch):
+    """Blocks of another kind of file cannot be kept."""
+    monkeypatch.setitem(pytorch_quantize._NEEDS, "gguf", ())
+    with pytest.raises(BackendError, match="the model is none"):
+        check_quantization("gguf", trial_job(model=ModelRef("m", "/m", "directory")), "cpu")

@@ -88,7 +88,7 @@ def test_summary_of_what_is_missing() -> None:
     """Dashes with reasons, and an invalid result says NO."""
     lines = experiment_result(per_token_j=None, rate=None, remarks=("physics", "simulated")).summary().splitlines()
     assert lines[0] == "  Energy       –  not measured: no energy source was read"
-    assert lines[1] == "  Power        –  not measured: no energy source was read"
+    assert lines[1] == "  Power        –"
     assert lines[2] == "  Throughput   –  the window holds no output token"
     assert lines[-1] == "  Valid        NO; notes: physics, simulated"
 
