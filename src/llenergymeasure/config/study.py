@@ -74,8 +74,8 @@ class StudyConfig(Section):
         return self.expansion.skipped
 
     def changed(self, **fields: Any) -> StudyConfig:
-        """This study with other fields. (``model_copy`` would take the expansion of this one along.)"""
-        return StudyConfig(**{**dict(self), **fields})
+        """This study with other fields, expanded anew: pydantic's own copy would take the old expansion along."""
+        return StudyConfig(**{name: getattr(self, name) for name in StudyConfig.model_fields} | fields)
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> StudyConfig:
