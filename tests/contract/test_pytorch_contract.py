@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from llenergymeasure.backends.pytorch import BACKEND
+from llenergymeasure.backends.pytorch_engine import engine_errors
 from llenergymeasure.backends.pytorch_facts import weights_held
 from llenergymeasure.errors import BackendError
 from llenergymeasure.model.codec import encode
@@ -413,6 +414,18 @@ def test_a_damaged_file_is_the_engine_s_error(model, tmp_path, open_session):
         open_session(model=ModelRef("damaged", str(tmp_path), "directory"))
 
 
+def test_running_out_of_memory_is_a_memory_error():
+    """Torch's own allocator, asked for a petabyte."""
+    with pytest.raises(MemoryError, match="generating"), engine_errors("generating"):
+        torch.empty(2**50)
+
+
+def test_a_gguf_file_is_not_opened_as_it_is(gguf_file, open_session):
+    """Dequantising it takes half a minute each time: it is converted once, before."""
+    with pytest.raises(BackendError, match="is a GGUF file"):
+        open_session(model=gguf_file)
+
+
 def test_a_device_that_is_not_there_is_refused(open_session):
     """With what is there instead."""
     if torch.backends.mps.is_available():
@@ -547,6 +560,76 @@ def test_the_tokenizer_s_hash_follows_what_decides_ids(model, tmp_path):
         hashes[what] = copied_tokenizer(model, folder, change).sha256
     assert hashes.pop("same") == own
     assert len({own, *hashes.values()}) == 4
+
+
+@pytest.fixture(scope="module")
+def gguf_file(tmp_path_factory):
+    """A llama of one layer whose matrices are quantised to Q8_0, its embedding tied, with a tokenizer of single letters."""
+    gguf, numpy = pytest.importorskip("gguf"), pytest.importorskip("numpy")
+    path = tmp_path_factory.mktemp("gguf") / "letters.gguf"
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_context_length(64)
+    writer.add_embedding_length(64)
+    writer.add_block_count(1)
+    writer.add_feed_forward_length(96)
+    writer.add_head_count(4)
+    writer.add_head_count_kv(2)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_freq_base(10000.0)
+    words = ["<s>", "</s>", *map(chr, range(ord("a"), ord("z") + 1)), "th", "the"]
+    writer.add_vocab_size(len(words))
+    writer.add_tokenizer_model("gpt2")
+    writer.add_token_list(words)
+    writer.add_token_types([3, 3, *[1] * (len(words) - 2)])
+    writer.add_token_merges(["t h", "th e"])
+    writer.add_bos_token_id(0)
+    writer.add_eos_token_id(1)
+    writer.add_chat_template("{% for m in messages %}{{ m.content }}{% endfor %}")
+    shapes = {
+        "attn_q": (64, 64),
+        "attn_k": (32, 64),
+        "attn_v": (32, 64),
+        "attn_output": (64, 64),
+        "ffn_gate": (96, 64),
+        "ffn_up": (96, 64),
+        "ffn_down": (64, 96),
+    }
+    tensors = {"token_embd.weight": (len(words), 64)}
+    tensors |= {f"blk.0.{name}.weight": shape for name, shape in shapes.items()}
+    draws = numpy.random.default_rng(5)
+    q8 = gguf.GGMLQuantizationType.Q8_0
+    for name, shape in tensors.items():
+        numbers = draws.normal(0, 0.1, shape).astype(numpy.float32)
+        writer.add_tensor(name, gguf.quants.quantize(numbers, q8), raw_dtype=q8)
+    for name in ("blk.0.attn_norm.weight", "blk.0.ffn_norm.weight", "output_norm.weight"):
+        writer.add_tensor(name, numpy.ones(64, numpy.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return ModelRef("letters", str(path), "gguf", quantised=True)
+
+
+def test_a_converted_gguf_holds_the_numbers_of_the_file(gguf_file, open_session, tmp_path):
+    """Dequantised without rounding, with the same tokenizer; what is there already stays, and no draft is left beside it."""
+    import gguf
+    from safetensors.torch import load_file
+
+    folder = tmp_path / "converted"
+    for _ in range(2):
+        BACKEND.convert(ConvertJob("pytorch", gguf_file, str(folder)))
+    assert [path.name for path in tmp_path.iterdir()] == ["converted"]
+    stored = {tensor.name: tensor for tensor in gguf.GGUFReader(gguf_file.path).tensors}["blk.0.ffn_up.weight"]
+    expected = torch.from_numpy(gguf.quants.dequantize(stored.data, stored.tensor_type))
+    weight = load_file(folder / "model.safetensors")["model.layers.0.mlp.up_proj.weight"]
+    assert torch.equal(weight, expected)
+    assert not torch.equal(weight, weight.bfloat16().float())
+    converted = ModelRef("letters", str(folder), "directory")
+    one, other = BACKEND.tokenizer(gguf_file), BACKEND.tokenizer(converted)
+    assert (one.encode("theta"), one.sha256) == (other.encode("theta"), other.sha256)
+    session = open_session(model=converted)
+    assert len(run(session).done) == len(PROMPTS)
+    assert session.facts().precision == "fp32"
 
 
 def test_a_directory_is_not_converted(model, tmp_path):

@@ -52,7 +52,7 @@ def open_session(engine: Any, version: str, job: TrialJob) -> LlamaCppSession:
     except BaseException:
         server.close()
         raise
-    return LlamaCppSession(server, facts, job.decoder, seed=job.seed, slots=options.n_parallel)
+    return LlamaCppSession(server, facts, job.decoder, seed=job.seed, slots=options.n_parallel, context=longest)
 
 
 def _refuse(job: TrialJob) -> None:

@@ -35,12 +35,14 @@ class LlamaCppSession:
     the next, uncounted in the event's ids but counted by the engine: it is stamped then, and its id is ``UNTOLD_ID``.
     """
 
-    def __init__(self, server: LlamaServer, facts: SessionFacts, decoder: Decoder, *, seed: int, slots: int) -> None:
+    def __init__(
+        self, server: LlamaServer, facts: SessionFacts, decoder: Decoder, *, seed: int, slots: int, context: int
+    ) -> None:
         self._server = server
         self._facts = facts
         self._seed = seed
         self._settings = {
-            **_sampling(decoder),
+            **_sampling(decoder, context),
             "ignore_eos": decoder.ignore_eos,
             "stream": True,
             "return_tokens": True,
@@ -138,12 +140,15 @@ class _Queue:
         self._ended = True
 
 
-def _sampling(decoder: Decoder) -> Mapping[str, Any]:
-    """The engine's samplers for a decoder, and no other: its defaults hold a min-p, and cut before they scale."""
+def _sampling(decoder: Decoder, context: int) -> Mapping[str, Any]:
+    """The engine's samplers for a decoder, and no other: its defaults hold a min-p, and cut before they scale.
+
+    ``context``: no request with its answer is longer, in tokens.
+    """
     samplers: dict[str, dict[str, Any]] = {}
     if decoder.repetition_penalty != 1.0:
-        # Over everything in the context, where the engine's own would look at the last 64 tokens.
-        samplers["penalties"] = {"repeat_penalty": decoder.repetition_penalty, "repeat_last_n": -1}
+        # Over prompt and answer, where the engine's own would look at the last 64 tokens.
+        samplers["penalties"] = {"repeat_penalty": decoder.repetition_penalty, "repeat_last_n": context}
     if decoder.decoding_strategy == "greedy":
         samplers["temperature"] = {"temperature": 0.0}
     else:

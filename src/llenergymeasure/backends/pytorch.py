@@ -20,7 +20,8 @@ from llenergymeasure.model.machine import Interpreter
 SPEC = BackendSpec(
     name="pytorch",
     engine="transformers",
-    minimum_version="5.0",
+    # Before it, padding counted as text that is penalised for being repeated.
+    minimum_version="5.23",
     remedy="pip install torch transformers accelerate",
     options=PyTorchOptions,
     concurrency_option="batch_size",

@@ -30,7 +30,7 @@ ENGINE_ERRORS: tuple[type[Exception], ...] = (
 )
 
 # Parts of messages by which allocators on CPU and accelerators say that memory is used up; torch has no common type for it.
-_OUT_OF_MEMORY = ("out of memory", "defaultcpuallocator", "not enough memory")
+_OUT_OF_MEMORY = ("out of memory", "defaultcpuallocator", "not enough memory", "alloc_failed")
 
 
 def offline_transformers() -> Any:

@@ -65,6 +65,9 @@ def _check(job: TrialJob, options: PyTorchOptions, device: str) -> None:
     """Raise ``BackendError`` for what would fail, or be ignored without a word, once everything is loaded."""
     if options.quantization is not None:
         check_quantization(options.quantization, job, device)
+    packed = [ref for ref in (job.model, job.draft_model) if ref is not None and ref.format == "gguf"]
+    if packed and options.quantization != "gguf":
+        raise BackendError(f"{packed[0].name} is a GGUF file", hint="a convert job makes a directory of it")
     if options.cache == "quantized" and find_spec("optimum") is None:
         raise missing_library("cache_implementation quantized", "optimum-quanto")
     if options.tp_plan is not None and int(os.environ.get("WORLD_SIZE", "1")) < 2:
@@ -108,7 +111,7 @@ def _placed_model(job: TrialJob, options: PyTorchOptions, device: str) -> Any:
     if arguments.get("device_map") is not None and find_spec("accelerate") is None:
         raise missing_library("placing the weights", "accelerate")
     if job.weights == "random":
-        return _random_model(job, arguments, device)
+        return _random_model(job, options, arguments, device)
     return _stored_model(job.model, arguments)
 
 
@@ -144,17 +147,17 @@ def _stored_model(ref: ModelRef, arguments: dict[str, Any]) -> Any:
     return model
 
 
-def _random_model(job: TrialJob, arguments: dict[str, Any], device: str) -> Any:
+def _random_model(job: TrialJob, options: PyTorchOptions, arguments: dict[str, Any], device: str) -> Any:
     """The architecture alone, filled by the model's own initialisation: numbers of a trained model's scale, never zeros.
 
-    Made on the device itself, unless the loader has to quantise or spread it: then made on the CPU and loaded from there.
+    Made on the device itself, unless the loader has something to do to it: then made on the CPU and loaded from there.
     """
     import torch
 
     config = _config(job)
     dtype = torch.float32 if arguments["dtype"] == "auto" else arguments["dtype"]
-    reload = arguments.get("device_map") not in (None, {"": device}) or bool(
-        {"quantization_config", "tp_plan"} & arguments.keys()
+    reload = bool(
+        options.device_map or options.tp_plan or options.passthrough_kwargs or "quantization_config" in arguments
     )
     own = {key: arguments[key] for key in ("attn_implementation", "trust_remote_code") if key in arguments}
     torch.manual_seed(job.seed)
@@ -175,6 +178,8 @@ def _with_adapter(model: Any, lora: Lora) -> Any:
     peft = import_module("peft")
     with engine_errors(f"adapter {lora.name}"):
         adapted = peft.PeftModel.from_pretrained(model, lora.path, local_files_only=True, autocast_adapter_dtype=False)
+        if adapted.active_peft_config.is_prompt_learning:
+            raise BackendError(f"adapter {lora.name} is no LoRA: it changes the prompt, not the weights")
         if lora.merge_weights:
             return adapted.merge_and_unload(safe_merge=True)
         return adapted.get_base_model()

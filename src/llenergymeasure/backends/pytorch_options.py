@@ -122,9 +122,8 @@ class PyTorchOptions:
         if self.compile_mode is not None and self.torch_compile is False:
             raise ValueError("compile_mode has no effect with torch_compile: false")
         for key in self.passthrough_kwargs:
-            place = key if key in _NAMES else _DECIDED_ELSEWHERE.get(key)
-            if place is not None:
-                raise ValueError(f"passthrough_kwargs: {key!r} is decided by {place}")
+            if key in _DECIDED_ELSEWHERE:
+                raise ValueError(f"passthrough_kwargs: {key!r} is decided by {_DECIDED_ELSEWHERE[key]}")
 
     @property
     def static_cache(self) -> bool:
@@ -148,8 +147,14 @@ def options_of(values: Mapping[str, JsonValue]) -> PyTorchOptions:
     if unknown:
         raise BackendError(f"pytorch: unknown option {unknown[0]!r}", hint=f"options: {', '.join(_NAMES)}")
     try:
-        return decode(PyTorchOptions, values, "pytorch")
+        options = decode(PyTorchOptions, values, "pytorch")
     except CodecError:
         raise
     except ValueError as error:
         raise BackendError(f"pytorch: {error}") from error
+    covered = sorted(set(options.passthrough_kwargs) & set(_NAMES))
+    if covered:
+        raise BackendError(
+            f"pytorch: passthrough_kwargs: {covered[0]!r} is an option of its own", hint=f"pytorch.{covered[0]}"
+        )
+    return options

@@ -52,7 +52,7 @@ def loading_config(name: str, dtype: Any) -> Any:
         return transformers.BitsAndBytesConfig(load_in_8bit=True)
     if name == "bnb-nf4":
         return transformers.BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=None if dtype == "auto" else dtype
         )
     if name == "gguf":
         return transformers.GgufConfig()

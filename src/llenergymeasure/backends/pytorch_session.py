@@ -171,8 +171,7 @@ class PyTorchSession:
                 for first in (2, 1) if size > 1 else (2,):
                     prompts = [(self._loaded.special.pad,) * length for length in (first, *[2] * (size - 1))]
                     ids, mask = self._tensors(prompts)
-                    tokens = min(_REHEARSAL_TOKENS, self._job.decoder.max_new_tokens)
-                    self._generate(ids, mask, tokens, StepStamps(None, None, 2), config)
+                    self._generate(ids, mask, _REHEARSAL_TOKENS, StepStamps(None, None, 2), config)
         self.synchronize()
         compiled = hasattr(self._loaded.model, "_compiled_call")
         if self._options.torch_compile and not compiled:
@@ -214,7 +213,7 @@ class PyTorchSession:
             "max_cache_len": self._config.max_cache_len,
         }
         if self._compiles:
-            became["compile_mode"] = self._options.compile_mode or "reduce-overhead"
+            became["compile_mode"] = self._options.compile_mode or self._transformers.CompileConfig().mode
         if getattr(model, "hf_device_map", None):
             became["device_map"] = {str(name): str(place) for name, place in model.hf_device_map.items()}
         values = {**encode(self._options), **became}

@@ -52,7 +52,7 @@ def ended(total: int, **fields: Any) -> dict[str, Any]:
 
 
 def session(server: Server, decoder: Decoder | None = None, *, slots: int = 1, seed: int = 1) -> LlamaCppSession:
-    return LlamaCppSession(server, session_facts(), decoder or Decoder(), seed=seed, slots=slots)
+    return LlamaCppSession(server, session_facts(), decoder or Decoder(), seed=seed, slots=slots, context=100)
 
 
 def requests(n: int = 1) -> list[Request]:
@@ -136,7 +136,7 @@ def test_a_stop_sends_nothing_more():
         (Decoder(temperature=2.0, top_k=5), {"samplers": ["temperature"], "temperature": 0.0}),
         (
             Decoder(repetition_penalty=1.3),
-            {"samplers": ["penalties", "temperature"], "repeat_penalty": 1.3, "repeat_last_n": -1, "temperature": 0.0},
+            {"samplers": ["penalties", "temperature"], "repeat_penalty": 1.3, "repeat_last_n": 100, "temperature": 0.0},
         ),
         (
             Decoder(decoding_strategy="sampling", temperature=0.7, top_p=0.9, top_k=40),

@@ -60,7 +60,7 @@ def test_a_program_error_of_ours_is_not_the_engine_s():
     assert failed.value is refusal
 
 
-@pytest.mark.parametrize(("package", "installed"), [("torch", None), ("transformers", "4.57.6"), ("torch", "2.0.1")])
+@pytest.mark.parametrize(("package", "installed"), [("torch", None), ("transformers", "5.22.0"), ("torch", "2.0.1")])
 def test_a_probe_without_a_usable_engine_says_what_is_wrong(monkeypatch, package, installed):
     """Missing or too old, by the packages' metadata, without importing anything."""
 

@@ -63,7 +63,7 @@ def test_no_options_are_one_request_at_a_time_in_order():
         ({"batchsize": 4}, "unknown option 'batchsize'"),
         (
             {"passthrough_kwargs": {"attn_implementation": "eager"}},
-            "'attn_implementation' is decided by attn_implementation",
+            "'attn_implementation' is an option of its own",
         ),
         ({"passthrough_kwargs": {"torch_dtype": "float16"}}, "'torch_dtype' is decided by precision"),
         ({"passthrough_kwargs": {"quantization_config": {}}}, "decided by pytorch.quantization"),
