@@ -72,7 +72,7 @@ def test_both_engines_get_identical_input_ids(study):
         for prompt, ids in zip(table.column("prompt").to_pylist(), table.column("input_ids").to_pylist(), strict=True):
             assert seen.setdefault(prompt, ids) == ids
     assert len(seen) == 8
-    assert len({len(ids) for ids in seen.values()}) > 3
+    assert len({len(ids) for ids in seen.values()}) >= 3, "the prompts are not ragged"
 
 
 def test_every_result_obeys_the_identities(study):

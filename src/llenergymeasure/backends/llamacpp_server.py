@@ -39,6 +39,8 @@ class LlamaServer:
                 hint="its own words are in worker.log",
             ) from error
         self._port = int(self._server.listening_address.rsplit(":", 1)[1])
+        # An engine that is closed before its queue runs waits for ever; this answer comes through the queue.
+        self.ask("/slots")
 
     def ask(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """The JSON answer to one request; a body makes it a POST. Raises ``BackendError``."""

@@ -41,7 +41,7 @@ SPEC = BackendSpec(
 )
 
 # Both make the engine; each has a version below which this backend does not work.
-_MINIMUM = {"torch": "2.4", "transformers": SPEC.minimum_version}
+_MINIMUM = {"torch": "2.6", "transformers": SPEC.minimum_version}
 
 
 class PyTorchBackend:

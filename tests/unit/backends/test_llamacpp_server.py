@@ -61,14 +61,22 @@ def parameters() -> SimpleNamespace:
     return SimpleNamespace(model=SimpleNamespace(path="/models/m.gguf"))
 
 
+def opened(engine: Engine, *script: tuple[int, list[bytes]]) -> LlamaServer:
+    """A server that has answered the one question of its opening, and answers the next ones by ``script``."""
+    engine.script = [(200, [b"[]"]), *script]
+    server = LlamaServer(engine, parameters())
+    assert [asked[1] for asked in engine.asked] == ["/slots"]
+    engine.asked.clear()
+    return server
+
+
 def event(**fields: object) -> bytes:
     return b"data: " + json.dumps(fields).encode() + b"\n\n"
 
 
 def test_it_listens_to_its_own_process_alone(engine):
     """The server is on loopback, on a free port, and every request carries the key that the engine was given."""
-    server = LlamaServer(engine, parameters())
-    engine.script = [(200, [b'{"a": 1}']), (200, [b"[]"])]
+    server = opened(engine, (200, [b'{"a": 1}']), (200, [b"[]"]))
     assert server.ask("/props") == {"a": 1}
     assert server.ask("/tokenize", {"content": "x"}) == []
     assert (engine.params.hostnames, engine.params.port, engine.params.ui) == (["127.0.0.1"], 0, False)
@@ -85,8 +93,7 @@ def test_events_are_whole_however_they_arrive(engine):
     """Several events in one chunk, and one event in several, come out one by one; comments and blank lines do not."""
     whole = event(n=1, text="a\nb 漢") + b": ping\n\n" + event(n=2) + event(n=3)
     pieces = [whole[i : i + 5] for i in range(0, len(whole), 5)]
-    engine.script = [(200, [whole]), (200, pieces)]
-    server = LlamaServer(engine, parameters())
+    server = opened(engine, (200, [whole]), (200, pieces))
     for _ in range(2):
         assert [found["n"] for found in server.stream("/completion", {})] == [1, 2, 3]
 
@@ -94,11 +101,8 @@ def test_events_are_whole_however_they_arrive(engine):
 def test_what_the_engine_refuses_is_said_in_its_words(engine):
     """An error status and an error inside a stream are errors with the engine's message, and a hint about the context."""
     refusal = {"error": {"code": 400, "message": "request (900 tokens) exceeds the available context size"}}
-    engine.script = [
-        (400, [json.dumps(refusal).encode()]),
-        (200, [event(n=1), event(error={"message": "decode failed"})]),
-    ]
-    server = LlamaServer(engine, parameters())
+    in_stream = [event(n=1), event(error={"message": "decode failed"})]
+    server = opened(engine, (400, [json.dumps(refusal).encode()]), (200, in_stream))
     with pytest.raises(BackendError, match="900 tokens") as error:
         server.ask("/completion", {})
     assert "n_ctx" in error.value.hint
@@ -110,8 +114,7 @@ def test_what_the_engine_refuses_is_said_in_its_words(engine):
 
 def test_a_connection_that_breaks_is_an_error_of_the_backend(engine):
     """A stream cut in the middle, an answer that is no JSON, and a server that is gone are translated."""
-    engine.script = [(200, [event(n=1), b"cut"]), (200, [b"no json"])]
-    server = LlamaServer(engine, parameters())
+    server = opened(engine, (200, [event(n=1), b"cut"]), (200, [b"no json"]))
     with pytest.raises(BackendError, match="does not answer"):
         list(server.stream("/completion", {}))
     with pytest.raises(BackendError, match="does not answer"):
