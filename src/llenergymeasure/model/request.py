@@ -25,8 +25,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a session reports when a request is done. All ids that were generated, the end token included once, padding never.
-    An id that an engine counts and does not tell is ``-1``: it is a token all the same.
+    """What a session reports when a request is done.
+
+    ``output_ids``: all ids that were generated, the end token included once, padding never. An id that an engine counts and does
+    not tell is ``-1``: it is a token all the same.
 
     ``engine_output_tokens`` is the engine's own count, kept beside ours; ``engine_queue_ms`` the time the engine says the
     request waited before its work began. Either is ``None`` when the engine reports none.
