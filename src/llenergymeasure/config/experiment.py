@@ -26,7 +26,6 @@ from llenergymeasure.config.sections import (
     BaselineConfig,
     DecoderConfig,
     EnergyConfig,
-    LoraConfig,
     Positive,
     Section,
     WarmupConfig,
@@ -42,6 +41,8 @@ LATER = {
     "traffic": "served traffic is not available yet",
     "endpoint": "measuring a running server is not available yet",
     "accuracy": "scoring accuracy is not available yet",
+    "lora": "LoRA adapters are not available yet",
+    "cold_start": "cold starts are not available yet",
 }
 
 
@@ -81,12 +82,10 @@ class ExperimentConfig(Section):
     )
     random_seed: int = Field(42, ge=0, lt=2**31, description="sampling, synthetic data, shuffles")
     decoder: DecoderConfig = Field(default_factory=DecoderConfig)
-    cold_start: bool = Field(False, description="the window holds loading and the first request")
     warmup: WarmupConfig = Field(default_factory=WarmupConfig)
     window: WindowConfig = Field(default_factory=WindowConfig)
     baseline: BaselineConfig = Field(default_factory=BaselineConfig)
     energy: EnergyConfig = Field(default_factory=EnergyConfig)
-    lora: LoraConfig | None = None
     trust_remote_code: bool = Field(False, description="run code that the model's repository brings")
 
     @model_validator(mode="wrap")
@@ -190,7 +189,6 @@ def known_keys() -> dict[tuple[str | int, ...], tuple[str, ...]]:
         "window": WindowConfig,
         "baseline": BaselineConfig,
         "energy": EnergyConfig,
-        "lora": LoraConfig,
     }
     known: dict[tuple[str | int, ...], tuple[str, ...]] = {(): tuple(fields)}
     for name, section in sections.items():

@@ -85,26 +85,9 @@ class BaselineConfig(Section):
 
     enabled: bool = Field(True, description="measure idle power")
     duration_seconds: Annotated[float, Field(gt=0)] = Field(5.0, description="length of each idle")
-    max_age_seconds: Seconds = Field(3600.0, description="an idle measured on this board so recently is used again")
 
 
 class EnergyConfig(Section):
     """Which energy source is read."""
 
     source: str = Field("auto", description="auto, none, or the name of an energy source")
-
-
-class LoraConfig(Section):
-    """A LoRA adapter."""
-
-    adapter_id: str | None = Field(None, description="hub id of the adapter")
-    adapter_path: str | None = Field(None, description="directory of the adapter")
-    merge_weights: bool = Field(
-        False, description="merge the adapter into the weights instead of applying it beside them"
-    )
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> LoraConfig:
-        if (self.adapter_id is None) == (self.adapter_path is None):
-            raise ValueError("give adapter_id or adapter_path, one of the two")
-        return self

@@ -27,7 +27,6 @@ def unsupported(config: ExperimentConfig, spec: BackendSpec) -> Iterator[Unsuppo
     if quantization is not None and quantization not in spec.quantization:
         yield _not_among((spec.name, "quantization"), spec, "quantization", quantization, spec.quantization)
     for asked, can, place, what in (
-        (config.lora is not None, spec.lora, ("lora",), "LoRA adapters"),
         (
             config.decoder.speculative_decoding,
             spec.speculative,

@@ -12,7 +12,6 @@ from llenergymeasure.model.job import (
     Decoder,
     Identity,
     Limits,
-    Lora,
     Metering,
     ModelRef,
     Protocol,
@@ -47,8 +46,6 @@ class PlannedExperiment:
     limits: Limits
     weights: Literal["real", "random"] = "real"
     draft_model: ModelRef | None = None
-    lora: Lora | None = None
-    cold_start: bool = False
     trust_remote_code: bool = False
 
 
@@ -123,8 +120,6 @@ def job_for(plan: Plan, trial: PlannedTrial, *, attempt: int, experiment_id: str
         limits=experiment.limits,
         weights=experiment.weights,
         draft_model=experiment.draft_model,
-        lora=experiment.lora,
-        cold_start=experiment.cold_start,
         trust_remote_code=experiment.trust_remote_code,
         site=plan.site,
         settings=plan.settings,

@@ -16,7 +16,6 @@ from llenergymeasure.model.job import (
     BackendChoice,
     Decoder,
     Limits,
-    Lora,
     Metering,
     ModelRef,
     Protocol,
@@ -44,7 +43,6 @@ class PointFacts:
     inputs: str
     measurement_config_hash: str
     draft_model: ModelRef | None = None
-    lora: Lora | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +156,6 @@ def resolve(
         limits=Limits(run_seconds=run_seconds, silence_seconds=silence),
         weights=config.weights,
         draft_model=facts.draft_model,
-        lora=facts.lora,
-        cold_start=config.cold_start,
         trust_remote_code=config.trust_remote_code,
     )
 
@@ -195,7 +191,7 @@ def _protocol(config: ExperimentConfig, metered: bool, quick: bool) -> Protocol:
         warmup=WarmupProtocol(strategy, n_warmup, warmup.max_seconds, warmup.cv_target),
         window=WindowProtocol(min_seconds, max_seconds),
         idle_seconds=baseline.duration_seconds if rest and not quick else 0.0,
-        idle_loaded_seconds=baseline.duration_seconds if rest and not config.cold_start else 0.0,
+        idle_loaded_seconds=baseline.duration_seconds if rest else 0.0,
         quiet_seconds=_QUIET_S if metered else 0.0,
         preliminary=quick,
     )

@@ -14,6 +14,7 @@ from llenergymeasure.config.expand import Skipped
 from llenergymeasure.config.hashing import study_design_hash
 from llenergymeasure.config.study import StudyConfig
 from llenergymeasure.errors import ConfigError, StoreError
+from llenergymeasure.models.cache import use_hub_cache
 from llenergymeasure.plan.order import order
 from llenergymeasure.plan.plan import Execution, Plan, PlannedExperiment, SkippedPoint
 from llenergymeasure.plan.resolve import resolve
@@ -35,6 +36,7 @@ from llenergymeasure.study.summary import summarise
 
 def start(study: StudyConfig, results_dir: Path, options: RunOptions, observer: Observer) -> StudyResult:
     """Plan a study, prepare it, run it. Raises ``ConfigError`` or ``PreFlightError`` before anything is written."""
+    use_hub_cache(options.settings.values.output.model_cache_dir)
     plan, gathered = make_plan(study, options, observer)
     name = single_name(plan.experiments[0]) if options.single else plan.name
     folder = new_study_folder(results_dir, name, utc_now())
@@ -72,6 +74,9 @@ def make_plan(study: StudyConfig, options: RunOptions, observer: Observer) -> tu
     )
     design = study_design_hash((found.measurement_config_hash, found.environment) for found in experiments)
     seed = execution.order_seed if execution.order_seed is not None else int(design[:8], 16)
+    pauses = options.settings.values.execution.model_copy(
+        update={name: getattr(execution, name) for name in execution.model_fields_set if name.endswith("_gap_seconds")}
+    )
     cycles = 1 if options.quick and "n_cycles" not in execution.model_fields_set else execution.n_cycles
     trials = order(len(experiments), cycles, execution.cycle_order, seed)
     plan = Plan(
@@ -85,8 +90,8 @@ def make_plan(study: StudyConfig, options: RunOptions, observer: Observer) -> tu
             n_cycles=cycles,
             cycle_order=execution.cycle_order,
             order_seed=seed,
-            config_gap_seconds=execution.config_gap_seconds,
-            cycle_gap_seconds=execution.cycle_gap_seconds,
+            config_gap_seconds=pauses.config_gap_seconds,
+            cycle_gap_seconds=pauses.cycle_gap_seconds,
             max_seconds=execution.max_seconds,
             max_consecutive_failures=execution.max_consecutive_failures,
         ),

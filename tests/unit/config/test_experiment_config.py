@@ -46,7 +46,8 @@ def test_every_problem_is_told_at_once_with_its_line():
         ("model: m\npytorch: {passthrough_kwargs: {batch_size: 2}}\n", "an option of its own"),
         ("n: 3\n", "model: is needed"),
         ("model: m\nwindow: {min_seconds: 10, max_seconds: 5}\n", "is below min_seconds"),
-        ("model: m\nlora: {adapter_id: a, adapter_path: b}\n", "one of the two"),
+        ("model: m\nlora: {adapter_id: a}\n", "'lora' is not known to this version"),
+        ("model: m\ncold_start: true\n", "'cold_start' is not known to this version"),
         ("model: m\nwindow: {min_seconds: .nan}\n", "finite"),
     ],
 )
@@ -107,7 +108,7 @@ def test_the_hash_tells_what_is_measured_apart():
         hash_of(pytorch={"batch_size": 2}),
         hash_of(backend="llamacpp"),
         hash_of(warmup={"strategy": "none"}),
-        hash_of(cold_start=True),
+        hash_of(prompt_format="chat"),
     ]
     assert len(set(hashes)) == len(hashes)
 
