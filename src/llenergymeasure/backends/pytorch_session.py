@@ -128,7 +128,7 @@ class PyTorchSession:
         return rows
 
     def _generation_config(self) -> Any:
-        """The one configuration of this session; the models' own, which ``generate`` would mix in, are emptied."""
+        """The one configuration of a session; the models' own, which ``generate`` would mix in, are emptied."""
         transformers = self._transformers
         options, special = self._options, self._loaded.special
         self._loaded.model.generation_config = transformers.GenerationConfig()
