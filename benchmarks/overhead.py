@@ -20,7 +20,7 @@ def run() -> Section:
     return Section(
         "Overhead in the window",
         "python -m benchmarks.run overhead",
-        f"SmolLM2-135M, one engine thread, {_CONCURRENCY} requests of {_TOKENS} tokens a batch, {_PAIRS} pairs in random-free alternation: tokens per second of the session with our recorder and a meter reading the process, over the session with a sink that keeps nothing and no meter.",
+        f"SmolLM2-135M, one engine thread, {_CONCURRENCY} requests of {_TOKENS} tokens a batch, {_PAIRS} pairs in alternating order: tokens per second of the session with our recorder and a meter reading the process, over the session with a sink that keeps nothing and no meter.",
         ("engine", "recorded", "bare", "ratio (95 % interval)", "met"),
         rows,
     )
