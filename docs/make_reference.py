@@ -105,7 +105,7 @@ def backends() -> Iterator[str]:
         yield f"## `{name}`\n"
         yield f"Engine: {spec.engine}, {spec.minimum_version} or newer. Batching: {spec.batching}. Opens: {', '.join(spec.formats)}{' (a GGUF is dequantised first)' if spec.converts_gguf else ''}."
         yield f"Precision: {', '.join(spec.precisions)}. Decoding: {', '.join(spec.decoding)}. Devices: {', '.join(spec.devices)}."
-        yield f"Quantisation: {', '.join(spec.quantization) or 'as stored'}. LoRA: {_yes(spec.lora)}. Speculative decoding: {_yes(spec.speculative)}."
+        yield f"Quantisation: {', '.join(spec.quantization) or 'as stored'}. Speculative decoding: {_yes(spec.speculative)}."
         yield f"Token times: {_yes(spec.token_times)}. `--batch-size` sets `{spec.concurrency_option}`.\n"
         if not spec.proven_on_hardware:
             yield "This version checks configurations for this engine and does not run it.\n"

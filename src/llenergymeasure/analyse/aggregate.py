@@ -177,9 +177,11 @@ def _half(interval: Interval) -> float:
 
 
 def _pooled(group: Group, name: str) -> float:
-    energy = [result.energy_total_j.value or 0.0 for result in group.counted]
+    """Ratio of sums over the cycles. For energy and power, every cycle has a total: the caller has looked."""
     tokens = sum(result.tokens.output_tokens for result in group.counted)
     seconds = math.fsum(result.method.window_s for result in group.counted)
-    if name == _ENERGY:
-        return math.fsum(energy) / tokens
-    return tokens / seconds if name == _RATE else math.fsum(energy) / seconds
+    if name == _RATE:
+        return tokens / seconds
+    totals_j = [total_j for result in group.counted if (total_j := result.energy_total_j.value) is not None]
+    assert len(totals_j) == len(group.counted), "a missing total is not a total of zero"
+    return math.fsum(totals_j) / (tokens if name == _ENERGY else seconds)

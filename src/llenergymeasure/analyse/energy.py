@@ -60,6 +60,10 @@ class NoEnergy:
     reset: bool = False
 
 
+# A sensor that states no error has one all the same: that of NVIDIA's boards stands for it (measurement protocol, u_gain).
+_USUAL_ERROR = 0.05
+
+
 def series_of(readings: Readings, channel: int) -> Series:
     """The readings of one channel."""
     mask = _ints(readings.channel) == channel
@@ -165,7 +169,8 @@ def _metered(
     """Relative uncertainty: gain (rectangular, stated error/√3) and edges, u = δ·P/(√6·E) (JCGM 100:2008, 4.3.7, 4.3.9)."""
     if energy_j <= 0:
         return NoEnergy(f"{channel.source}: {energy_j:.3g} J over {over.duration_s:.3g} s is not an energy")
-    u_gain = (channel.stated_error or 0.0) / math.sqrt(3)
+    stated_error = _USUAL_ERROR if channel.stated_error is None else channel.stated_error
+    u_gain = stated_error / math.sqrt(3)
     u_edge = edge_s / (math.sqrt(6) * over.duration_s)
     half = 1.96 * math.hypot(u_gain, u_edge) * energy_j
     return Joules(energy_j, energy_j - half, energy_j + half, method, u_edge, u_gain, gap_s)

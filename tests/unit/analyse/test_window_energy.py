@@ -282,3 +282,25 @@ def test_the_series_of_a_channel_is_its_own() -> None:
     found = series_of(readings, 0)
     assert (found.t_ns.tolist(), found.value.tolist(), found.failed) == ([1, 4], [1.0, 2.0], 1)
     assert len(series_of(Readings(), 0).t_ns) == 0
+
+
+def test_a_sensor_that_states_no_error_is_not_taken_for_exact() -> None:
+    """Its gain is as uncertain as the usual ±5 %, not certain."""
+    import dataclasses
+
+    from llenergymeasure.analyse.energy import Joules, energy_of, series_of
+    from llenergymeasure.model.mark import Interval
+    from llenergymeasure.model.reading import Channel, Reading, Readings
+    from llenergymeasure.units import NS_PER_S
+
+    channel = Channel(0, "s", "gpu", "GPU-1", "a GPU", "counter", "J", 10.0)
+    readings = Readings.of(Reading(i * NS_PER_S // 10, 0, 0, 10.0 * i) for i in range(200))
+    unknown = energy_of(channel, series_of(readings, 0), Interval(NS_PER_S, 15 * NS_PER_S))
+    exact = energy_of(
+        dataclasses.replace(channel, stated_error=0.0), series_of(readings, 0), Interval(NS_PER_S, 15 * NS_PER_S)
+    )
+    assert isinstance(unknown, Joules)
+    assert isinstance(exact, Joules)
+    assert unknown.u_gain == pytest.approx(0.05 / 3**0.5)
+    assert exact.u_gain == 0.0
+    assert unknown.high_j - unknown.low_j > exact.high_j - exact.low_j
