@@ -26,10 +26,11 @@ pip     := $(bin)/python -m pip --disable-pip-version-check
 venv    := $(VENV)/.made
 runtime := $(VENV)/.runtime-$(subst $(space),-,$(engines))
 dev     := $(VENV)/.dev
+docs    := $(VENV)/.docs
 inputs  := pyproject.toml constraints.txt
 quick_tests := $(wildcard tests/unit tests/sim tests/property tests/startup)
 
-.PHONY: help install demo check static test bench clean
+.PHONY: help install demo check static test bench docs clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -56,8 +57,12 @@ test: $(runtime) $(dev) ## all tests that need no more than this machine
 bench: $(runtime) $(dev) ## benchmarks; writes benchmarks/RESULTS.md
 	$(bin)/python -m benchmarks.run
 
+docs: $(docs) ## the documentation site, into site/
+	NO_MKDOCS_2_WARNING=1 $(bin)/mkdocs build --strict --quiet
+	@echo "site/index.html"
+
 clean: ## remove .venv and caches; results stay
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist build
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist build site
 
 $(venv):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -82,4 +87,9 @@ endif
 $(dev): $(inputs) | $(venv)
 	@echo "Downloads, where they are not cached yet: test and lint tools, about 40 MB, and the libraries that llem uses"
 	$(pip) install --quiet -c constraints.txt -e . --group dev
+	@touch $@
+
+$(docs): $(inputs) | $(venv)
+	@echo "Downloads, where they are not cached yet: MkDocs with its theme, about 15 MB"
+	$(pip) install --quiet -c constraints.txt --group docs
 	@touch $@

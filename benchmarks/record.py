@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import random
 import statistics
@@ -58,3 +59,13 @@ def median_interval(values: Sequence[float], draws: int = 4000) -> tuple[float, 
     source = random.Random(0)
     medians = sorted(statistics.median(source.choices(values, k=len(values))) for _ in range(draws))
     return statistics.median(values), medians[int(0.025 * draws)], medians[int(0.975 * draws)]
+
+
+def ratio_interval(ratios: Sequence[float]) -> tuple[float, float, float]:
+    """(geometric mean, low, high): 95 % interval by Student's t on the logarithms; for few values, two or more."""
+    from scipy.special import stdtrit
+
+    logs = [math.log(ratio) for ratio in ratios]
+    centre = statistics.mean(logs)
+    reach = float(stdtrit(len(logs) - 1, 0.975)) * statistics.stdev(logs) / math.sqrt(len(logs))
+    return math.exp(centre), math.exp(centre - reach), math.exp(centre + reach)

@@ -6,6 +6,7 @@ With ``--check`` nothing is written; the exit status is 1 when a page differs fr
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 import typing
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ import click
 
 from llenergymeasure import plugins
 from llenergymeasure.cli.group import llem
+from llenergymeasure.cli.main import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
 from llenergymeasure.cli.schemas import schema_text
 from llenergymeasure.config.backend_section import spec_of
 from llenergymeasure.config.experiment import LATER, ExperimentConfig
@@ -26,11 +28,59 @@ from llenergymeasure.config.user import UserConfig
 from llenergymeasure.data.carbon_intensity import known_regions
 from llenergymeasure.model.outcome import FailureKind
 from llenergymeasure.models.presets import PRESETS
+from llenergymeasure.schema.columns import COLUMNS
 from llenergymeasure.schema.experiment import ExperimentResult
 from llenergymeasure.schema.quantity import Record
+from llenergymeasure.schema.study import StudyResult
 from llenergymeasure.schema.validity import CODES
 
 HERE = Path(__file__).parent
+SCHEMAS = ("experiment", "study", "user", "result")
+_SCHEMA_OF = {
+    "experiment": "an experiment",
+    "study": "a study",
+    "user": "the user configuration",
+    "result": "`result.json` of a trial",
+}
+
+_ERROR_OUTCOMES = ("preflight", "config", "error")
+_OUTCOMES = {
+    "complete": "every trial ran",
+    "failed_trials": "a trial failed; the others ran",
+    "limit": "a limit ended the study: its time budget",
+    "interrupted": "somebody stopped it",
+    "preflight": "something needed is not here; nothing ran",
+    "config": "the configuration or the command line is wrong; nothing ran (status 2)",
+    "error": "anything else",
+}
+_FAILURES: dict[FailureKind, str] = {
+    "backend_missing": "the engine, or a library of it, cannot be imported",
+    "backend_error": "the engine refused or failed",
+    "bad_option": "an option has a type or value that the engine's options do not allow",
+    "out_of_memory": "the engine ran out of memory",
+    "unsupported": "the engine cannot do what was asked for",
+    "internal": "a defect of llem or of a plug-in: the traceback says where",
+    "killed": "a signal ended the worker; often the system, for want of memory",
+    "timeout": "the trial took longer than it may",
+    "silent": "the worker gave no sign of life for too long",
+    "no_hello": "the worker never began to speak: its interpreter does not start",
+    "exit_status": "the worker ended without a word",
+    "disk_full": "no space was left",
+    "interrupted": "somebody stopped it",
+    "meter": "the meter failed",
+    "analysis": "the trial ran and its facts are kept; computing the result failed",
+}
+_FOREIGN_VARIABLES = {
+    "HF_HOME": "where the hub's models and datasets are kept; beats `output.model_cache_dir`",
+    "HF_HUB_CACHE": "the same, for the models and datasets alone",
+    "HF_HUB_OFFLINE": "`1`: the hub is not asked; what is not here is an error at once",
+    "HF_TOKEN": "access to gated and private repositories; never stored",
+    "HF_ENDPOINT": "another hub",
+    "CUDA_VISIBLE_DEVICES": "which GPUs an engine sees; the others are still read, and shown as bystanders",
+    "NO_COLOR": "plain lines, nothing is redrawn; so does `TERM=dumb`",
+    "PIP_INDEX_URL": "where the package with the built-in model is fetched",
+    "_LLEM_COMPLETE": "prints the completion script of a shell: see [how to](../how-to/shell-completion.md)",
+}
 MADE = "<!-- Made by docs/make_reference.py from the code; edit there. -->\n"
 
 
@@ -44,16 +94,26 @@ def command_line() -> Iterator[str]:
         yield f"## `{title}`\n"
         with click.Context(command, info_name=title, terminal_width=100, max_content_width=100) as context:
             yield f"```text\n{command.get_help(context)}\n```\n"
-    yield "## Exit status\n"
+
+
+def exit_codes() -> Iterator[str]:
+    """What a status means, and how programs tell more."""
+    yield "# Exit codes\n"
     yield "| status | when |\n|---|---|"
     yield "| 0 | everything that was asked for ran (skipped points are listed, and are no errors) |"
-    yield "| 1 | a trial failed; pre-flight found a problem; nothing valid resulted; a limit stopped the study |"
-    yield "| 2 | usage or configuration: no valid point, a bad file, a bad flag |"
-    yield "| 130 | interrupted: once, the batch is finished and everything kept; twice, it ends at once |\n"
-    yield "Programs that must tell cases of 1 apart read `--json`: its `outcome` is `complete`, `failed_trials`, `limit`, `interrupted`,"
-    yield "`preflight`, `config` or `error`.\n"
-    kinds = ", ".join(f"`{kind}`" for kind in typing.get_args(FailureKind))
-    yield f"A failed trial has a kind: {kinds}.\n"
+    yield f"| {EXIT_FAILED} | a trial failed; pre-flight found a problem; nothing valid resulted; a limit stopped the study |"
+    yield f"| {EXIT_USAGE} | usage or configuration: no valid point, a bad file, a bad flag |"
+    yield f"| {EXIT_INTERRUPTED} | interrupted: once, the batch is finished and everything kept; twice, it ends at once |\n"
+    yield f"`llem config --check` ends with {EXIT_FAILED} when no engine can run, or the energy source that is set cannot be read.\n"
+    yield "## Outcomes\n"
+    yield "Programs that must tell cases of 1 apart read the `outcome` of `--json`.\n"
+    yield "| outcome | when |\n|---|---|"
+    yield from (f"| `{outcome}` | {_OUTCOMES[outcome]} |" for outcome in (*_study_outcomes(), *_ERROR_OUTCOMES))
+    yield "\n## Kinds of failure\n"
+    yield "A failed trial is stored with a kind, a message, the end of the worker's log and, where there is one, what helps.\n"
+    yield "| kind | what happened |\n|---|---|"
+    yield from (f"| `{kind}` | {_FAILURES[kind]} |" for kind in typing.get_args(FailureKind))
+    yield ""
 
 
 def configuration() -> Iterator[str]:
@@ -88,12 +148,23 @@ def configuration() -> Iterator[str]:
             yield f"{field.description}.\n"
         else:
             yield from _fields(section)
-    yield "### Variables\n"
-    yield "| variable | sets |\n|---|---|"
-    yield from (f"| `{variable}` | `{key}` |" for variable, key in VARIABLES.items())
-    yield "| `LLEM_RUNNER_<BACKEND>` | `runners.<backend>` |"
-    yield "| `LLEM_CACHE_DIR` | where models, inputs and the worker's files are kept |\n"
-    yield f"`region` takes ISO 3166 codes; {len(known_regions())} are known. `NO_COLOR`, `HF_HOME`, `HF_TOKEN` and `HF_HUB_OFFLINE` mean what they mean elsewhere.\n"
+    yield "[Environment variables](environment-variables.md) set some of them.\n"
+
+
+def environment_variables() -> Iterator[str]:
+    """Variables of ours, and those of others that act here."""
+    yield "# Environment variables\n"
+    yield "A variable beats the user configuration; a file and a flag beat a variable. An empty one is not set.\n"
+    yield "| variable | key of the user configuration | what it is |\n|---|---|---|"
+    for variable, key in VARIABLES.items():
+        yield f"| `{variable}` | `{key}` | {_setting(key)} |"
+    yield "| `LLEM_RUNNER_<BACKEND>` | `runners.<backend>` | where that backend runs: `local`, `venv:PATH` |"
+    yield "| `LLEM_CACHE_DIR` | – | where models, inputs and the worker's files are kept |\n"
+    yield f"`region` takes ISO 3166 codes; {len(known_regions())} are known.\n"
+    yield "## Of others\n"
+    yield "| variable | here |\n|---|---|"
+    yield from (f"| `{variable}` | {what} |" for variable, what in _FOREIGN_VARIABLES.items())
+    yield ""
 
 
 def backends() -> Iterator[str]:
@@ -129,7 +200,7 @@ def result() -> Iterator[str]:
     def group(model: type[Record], title: str) -> Iterator[str]:
         seen.append(model)
         yield f"## {title}\n"
-        yield f"{_paragraph(model)}\n"
+        yield from (f"{' '.join(paragraph.split())}\n" for paragraph in (model.__doc__ or "").split("\n\n"))
         yield "| field | type |\n|---|---|"
         yield from (f"| `{name}` | {_type(field.annotation)} |" for name, field in model.model_fields.items())
         yield ""
@@ -139,6 +210,11 @@ def result() -> Iterator[str]:
                     yield from group(inner, inner.__name__)
 
     yield from group(ExperimentResult, "ExperimentResult")
+    yield "## Columns\n"
+    yield "`results.parquet`, `results.csv`, `to_parquet` and `to_dataframe` have one flat row a completed trial.\n"
+    yield "| column | type | what it is |\n|---|---|---|"
+    yield from (f"| `{column.name}` | {column.kind} | {column.meaning} |" for column in COLUMNS)
+    yield ""
 
 
 def validity() -> Iterator[str]:
@@ -150,14 +226,30 @@ def validity() -> Iterator[str]:
     yield ""
 
 
+def json_schemas() -> Iterator[str]:
+    """Where the schemas are and what each is for."""
+    yield "# JSON schemas\n"
+    yield "An editor that knows JSON Schema completes and checks files while they are written. Each schema is printed by one command,"
+    yield "and lies under `schemas/` in the repository.\n"
+    yield "| file | command | in the repository | top-level keys |\n|---|---|---|---|"
+    for name in SCHEMAS:
+        keys = len(json.loads(schema_text(name))["properties"])
+        yield f"| {_SCHEMA_OF[name]} | `llem config --schema {name}` | `schemas/{name}.json` | {keys} |"
+    yield "\nFor editors that use the YAML language server, the first line of a file names its schema:\n"
+    yield "```yaml\n# yaml-language-server: $schema=./experiment.schema.json\nmodel: builtin:smollm2-135m\n```\n"
+    yield "The schema knows the form. What goes together (a precision that an engine has, a model that is here) `llem run` checks before anything runs."
+
+
 PAGES = {
     "command-line.md": command_line,
+    "exit-codes.md": exit_codes,
     "configuration.md": configuration,
+    "environment-variables.md": environment_variables,
     "backends.md": backends,
     "result.md": result,
     "validity.md": validity,
+    "json-schemas.md": json_schemas,
 }
-SCHEMAS = ("experiment", "study", "user", "result")
 
 
 def made() -> dict[Path, str]:
@@ -192,6 +284,18 @@ def _fields(model: type[Section]) -> Iterator[str]:
         what = field.description or (_paragraph(section) if section else "")
         yield f"| `{name}` | {'section' if section else _type(field.annotation)} | {default} | {what} |"
     yield ""
+
+
+def _setting(key: str) -> str:
+    """What a setting of the user configuration is, by its dotted key."""
+    section, _, name = key.partition(".")
+    model = _section(UserConfig.model_fields[section].annotation)
+    assert model is not None
+    return model.model_fields[name].description or ""
+
+
+def _study_outcomes() -> tuple[str, ...]:
+    return typing.get_args(StudyResult.model_fields["outcome"].annotation)
 
 
 def _section(annotation: Any) -> type[Section] | None:

@@ -14,6 +14,11 @@ settings.register_profile("llem", deadline=None, max_examples=60, database=None,
 settings.load_profile("llem")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--update-golden``: write the stored results anew instead of comparing with them."""
+    parser.addoption("--update-golden", action="store_true", help="write the stored results of tests/golden anew")
+
+
 @pytest.fixture
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache folder of this test run: for tests that would fill or read the user's."""

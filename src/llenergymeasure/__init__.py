@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         StoreError,
         StudyError,
     )
+    from llenergymeasure.measuring import measure
     from llenergymeasure.schema.experiment import ExperimentResult
     from llenergymeasure.schema.study import StudyResult
 
@@ -40,12 +41,14 @@ __all__ = [
     "StudyResult",
     "__version__",
     "load_results",
+    "measure",
     "run_experiment",
     "run_study",
 ]
 
 _HOME = {
     "load_results": "api",
+    "measure": "measuring",
     "run_experiment": "api",
     "run_study": "api",
     "ExperimentConfig": "config.experiment",

@@ -15,7 +15,7 @@ from llenergymeasure.config.user import load_user_config
 from llenergymeasure.config.yaml_strict import Document, load_yaml
 from llenergymeasure.errors import ExperimentError, StoreError, StudyError
 from llenergymeasure.plan.resolve import short_name
-from llenergymeasure.report.observer import Observer, Silent
+from llenergymeasure.report.observer import Observer, Several
 from llenergymeasure.schema.experiment import ExperimentResult
 from llenergymeasure.schema.study import StudyResult
 from llenergymeasure.store.layout import RESULT, TRIALS_FOLDER
@@ -43,7 +43,7 @@ def run_experiment(
     study = study_of_one(experiment)
     options = _options(document, quick=quick, single=True)
     with tempfile.TemporaryDirectory(prefix="llem-") as scratch:
-        result = start(study, Path(output_dir or scratch), options, observer or Silent())
+        result = start(study, Path(output_dir or scratch), options, observer or Several())
     if result.results:
         return result.results[0]
     raise experiment_error(result)
@@ -66,7 +66,7 @@ def run_study(
     options = _options(document, quick=quick, single=False)
     with tempfile.TemporaryDirectory(prefix="llem-") as scratch:
         place = options.settings.values.output.results_dir if output_dir is _RESULTS_DIR else output_dir or scratch
-        result = start(config, Path(os.fspath(place)), options, observer or Silent())  # type: ignore[call-overload]
+        result = start(config, Path(os.fspath(place)), options, observer or Several())  # type: ignore[call-overload]
     if result.ran == 0:
         first = result.failed[0].message if result.failed else "it was stopped before a trial ended"
         raise StudyError(f"{config.name}: nothing ran: {first}", failed=len(result.failed))
@@ -107,7 +107,7 @@ def _experiment(
     config: ExperimentConfig | str | Path | None, fields: Mapping[str, Any]
 ) -> tuple[ExperimentConfig, Document | None]:
     if isinstance(config, ExperimentConfig):
-        return config.model_copy(update=dict(fields)) if fields else config, None
+        return ExperimentConfig.model_validate({**config.written(), **fields}) if fields else config, None
     if config is not None:
         document = load_yaml(Path(config))
         return experiment_of(Document(document.path, {**document.data, **fields}, document.lines)), document
@@ -118,7 +118,8 @@ def _options(document: Document | None, *, quick: bool, single: bool) -> RunOpti
     return RunOptions(
         settings=settings_here({}),
         base=document.path.parent if document else Path(),
-        source=document.path.read_text(encoding="utf-8") if document else None,
+        source=document.text if document else None,
+        source_name=document.path.name if document else None,
         quick=quick,
         single=single,
     )

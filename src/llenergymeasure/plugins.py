@@ -7,6 +7,8 @@ A value is ``module:attribute``. Built-ins are looked up without a scan; install
 from __future__ import annotations
 
 import importlib
+import sys
+from functools import lru_cache
 from typing import Any, Literal
 
 from llenergymeasure.errors import LLEMError
@@ -69,6 +71,12 @@ def load(seam: Seam, name: str) -> Any:
 
 
 def _installed(seam: Seam) -> dict[str, str]:
+    return _scan(seam, tuple(sys.path))
+
+
+@lru_cache(maxsize=32)
+def _scan(seam: Seam, places: tuple[str, ...]) -> dict[str, str]:
+    """One look at everything installed in ``places``: a file with a thousand unknown names asks a thousand times."""
     from importlib.metadata import entry_points
 
     return {point.name: point.value for point in entry_points(group=f"llenergymeasure.{seam}")}

@@ -54,7 +54,7 @@ def test_a_worker_needs_the_engine_alone(bare, tmp_path):
     )
     assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-500:]
     (result,) = json.loads(done.stdout)["study"]["results"]
-    assert result["provenance"]["runner"] == f"venv:{bare}"
+    assert result["environment"]["runner"] == f"venv:{bare}"
     packages = result["environment"]["interpreter"]["packages"]
     assert "xllamacpp" in packages
     assert "torch" not in packages

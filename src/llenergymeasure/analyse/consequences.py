@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from llenergymeasure.model.job import Site
-from llenergymeasure.schema.experiment import CarbonGroup, CostGroup, DerivedGroup, TokenGroup
+from llenergymeasure.schema.energy import CarbonGroup, CostGroup, DerivedGroup
+from llenergymeasure.schema.performance import TokenGroup
 from llenergymeasure.schema.quantity import Quantity
 
 _J_PER_KWH = 3.6e6

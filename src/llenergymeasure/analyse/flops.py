@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from llenergymeasure.model.machine import Architecture
 from llenergymeasure.model.request import RequestRecord
-from llenergymeasure.schema.experiment import FlopsGroup
+from llenergymeasure.schema.performance import FlopsGroup
 
 METHOD = "from the architecture: causal attention, active experts; padding and masked positions not counted"
 

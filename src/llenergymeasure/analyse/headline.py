@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from llenergymeasure.analyse.energy import Joules, NoEnergy, energy_of, series_of
-from llenergymeasure.model.mark import Interval, Phase, interval_of
-from llenergymeasure.model.reading import ENERGY_KINDS, Channel
-from llenergymeasure.model.trace import Trace, TraceHead
-from llenergymeasure.schema.experiment import DomainEnergy
+from llenergymeasure.model.mark import Interval
+from llenergymeasure.model.reading import ENERGY_KINDS, Channel, Readout
+from llenergymeasure.model.trace import Trace
+from llenergymeasure.schema.energy import DomainEnergy
 from llenergymeasure.schema.quantity import Grade, Quantity, missing
 from llenergymeasure.schema.quantity import Interval as Bounds
 
@@ -65,14 +65,15 @@ class _Device:
         return [refusal for channel, refusal in self.refusals if channel.domain not in known]
 
 
-def energy_of_window(trace: Trace, window: Interval) -> TrialEnergy:
-    """Sum over the devices that the session says worked; one without a readable channel makes the total missing."""
-    used = trace.head.session.device_ids
-    devices = _devices(trace, window)
+def energy_of_window(read: Trace | Readout, window: Interval) -> TrialEnergy:
+    """Sum over the devices that worked; one without a readable channel makes the total missing."""
+    readout = read if isinstance(read, Readout) else read.readout
+    used = readout.device_ids
+    devices = _devices(readout, window)
     working = [devices.get(device, _Device()) for device in used]
     summed = [part for device in working for part in device.summed]
     return TrialEnergy(
-        total_j=_total(trace.head, dict(zip(used, working, strict=True))),
+        total_j=_total(readout, dict(zip(used, working, strict=True))),
         scope=_scope(summed),
         parts=tuple(_domain(part, part in device.summed) for device in working for part in device.parts),
         bystanders=tuple(
@@ -84,24 +85,15 @@ def energy_of_window(trace: Trace, window: Interval) -> TrialEnergy:
     )
 
 
-def power_of_phase(trace: Trace, phase: Phase) -> float | None:
-    """Mean power in W over a rest phase, over the metered devices that worked; ``None`` where no meter reads."""
-    over = interval_of(trace.head.marks, phase)
-    if over is None or over.duration_s <= 0:
-        return None
-    energy = energy_of_window(trace, over).total_j
-    return None if energy.value is None or energy.estimated else energy.value / over.duration_s
-
-
-def _devices(trace: Trace, window: Interval) -> dict[str, _Device]:
+def _devices(readout: Readout, window: Interval) -> dict[str, _Device]:
     """Every device that has an energy channel; for each of its domains the first channel, best kind first, that answers."""
     devices: dict[str, _Device] = {}
-    channels = [channel for channel in trace.head.channels if channel.kind in ENERGY_KINDS]
+    channels = [channel for channel in readout.channels if channel.kind in ENERGY_KINDS]
     for channel in sorted(channels, key=lambda channel: ENERGY_KINDS.index(channel.kind)):
         device = devices.setdefault(channel.device, _Device())
         if any(part.channel.domain == channel.domain for part in device.parts):
             continue
-        found = energy_of(channel, series_of(trace.readings, channel.id), window)
+        found = energy_of(channel, series_of(readout.readings, channel.id), window)
         if isinstance(found, Joules):
             device.parts.append(_Part(channel, found))
         else:
@@ -109,22 +101,18 @@ def _devices(trace: Trace, window: Interval) -> dict[str, _Device]:
     return devices
 
 
-def _total(head: TraceHead, used: dict[str, _Device]) -> Quantity:
-    why_not = _why_no_total(head, used)
+def _total(readout: Readout, used: dict[str, _Device]) -> Quantity:
+    why_not = _why_no_total(readout, used)
     if why_not:
         return missing("J", why_not)
     parts = [part for device in used.values() for part in device.summed]
     joules = [part.joules for part in parts]
     value = math.fsum(found.energy_j for found in joules)
     estimated = parts[0].estimated
-    repeatability = None
-    if not estimated:
-        half = 1.96 * math.sqrt(math.fsum((found.energy_j * (found.u_edge or 0.0)) ** 2 for found in joules))
-        repeatability = Bounds(low=value - half, high=value + half)
     return Quantity(
         value=value,
         unit="J",
-        repeatability_95=repeatability,
+        repeatability_95=_repeatability(value, joules),
         # Boards of one make may share their gain's error: bounds are added, not squares.
         absolute_95=Bounds(
             low=math.fsum(found.low_j for found in joules), high=math.fsum(found.high_j for found in joules)
@@ -136,12 +124,22 @@ def _total(head: TraceHead, used: dict[str, _Device]) -> Quantity:
     )
 
 
-def _why_no_total(head: TraceHead, used: dict[str, _Device]) -> str:
+def _repeatability(value: float, joules: Iterable[Joules]) -> Bounds | None:
+    """The edges alone; ``None`` where one of them comes from a model."""
+    squares = [None if found.u_edge is None else (found.energy_j * found.u_edge) ** 2 for found in joules]
+    known = [square for square in squares if square is not None]
+    if len(known) < len(squares):
+        return None
+    half = 1.96 * math.sqrt(math.fsum(known))
+    return Bounds(low=value - half, high=value + half)
+
+
+def _why_no_total(readout: Readout, used: dict[str, _Device]) -> str:
     """Why there is no total, or an empty string."""
-    if not any(channel.kind in ENERGY_KINDS for channel in head.channels):
-        if any(verdict.source == "none" and verdict.chosen for verdict in head.verdicts):
+    if not any(channel.kind in ENERGY_KINDS for channel in readout.channels):
+        if any(verdict.source == "none" and verdict.chosen for verdict in readout.verdicts):
             return "no energy was read, as asked"
-        verdicts = "; ".join(f"{verdict.source}: {verdict.reason}" for verdict in head.verdicts)
+        verdicts = "; ".join(f"{verdict.source}: {verdict.reason}" for verdict in readout.verdicts)
         return "no energy source was read" + (f" ({verdicts})" if verdicts else "")
     if not used:
         return "the backend does not say which devices worked"
@@ -167,10 +165,12 @@ def _domain(part: _Part, in_headline: bool) -> DomainEnergy:
         gross_j=Quantity(
             value=found.energy_j,
             unit="J",
+            repeatability_95=_repeatability(found.energy_j, [found]),
             absolute_95=Bounds(low=found.low_j, high=found.high_j),
             grade=part.grade,
             estimated=part.estimated,
         ),
+        scope=_scope([part]),
         in_headline=in_headline,
     )
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 
+from llenergymeasure.analyse.statistics import quantile_ranks
 from llenergymeasure.model.request import RequestRecord
-from llenergymeasure.schema.experiment import LatencyGroup, Spread
+from llenergymeasure.schema.performance import LatencyGroup, Spread
+from llenergymeasure.schema.quantity import Interval
 from llenergymeasure.units import NS_PER_MS
 
 # p99 of fewer values is a guess about the largest ones.
 _P99_NEEDS = 1000
+_PERCENTILES = (50, 90, 95, 99)
+
+_ONE_BATCH = "requests of one batch are not independent"
+_ONE_REQUEST = "gaps of one request are not independent"
 
 
 def latencies(requests: tuple[RequestRecord, ...], *, static: bool) -> LatencyGroup:
@@ -28,12 +35,15 @@ def latencies(requests: tuple[RequestRecord, ...], *, static: bool) -> LatencyGr
     no_start = no_tokens or (None if known else "the engine does not report when a request starts")
     queues = [request.engine_queue_ms for request in done if request.engine_queue_ms is not None]
     gaps = [np.diff(np.asarray(request.token_t_ns, dtype=np.int64)) / NS_PER_MS for request in timed]
+    shared = _ONE_BATCH if static and max(Counter(request.batch for request in done).values(), default=0) > 1 else None
     return LatencyGroup(
-        ttft_ms=_spread([(request.token_t_ns[0] - start) / NS_PER_MS for request, start in known], no_start),
-        itl_ms=_spread(np.concatenate(gaps).tolist() if gaps else [], no_tokens or "no request has two tokens"),
-        tpot_ms=_spread([_tpot_ms(request) for request in timed if len(request.token_t_ns) > 1], no_tokens),
-        e2e_ms=_spread([(request.token_t_ns[-1] - start) / NS_PER_MS for request, start in known], no_start),
-        queue_ms=_spread(queues, "static batches do not queue" if static else "the engine reports no queueing"),
+        ttft_ms=_spread([(request.token_t_ns[0] - start) / NS_PER_MS for request, start in known], no_start, shared),
+        itl_ms=_spread(
+            np.concatenate(gaps).tolist() if gaps else [], no_tokens or "no request has two tokens", _ONE_REQUEST
+        ),
+        tpot_ms=_spread([_tpot_ms(request) for request in timed if len(request.token_t_ns) > 1], no_tokens, shared),
+        e2e_ms=_spread([(request.token_t_ns[-1] - start) / NS_PER_MS for request, start in known], no_start, shared),
+        queue_ms=_spread(queues, "static batches do not queue" if static else "the engine reports no queueing", shared),
         latency_method="per_token" if timed else "batch_only",
     )
 
@@ -55,17 +65,25 @@ def _tpot_ms(request: RequestRecord) -> float:
     return (times[-1] - times[0]) / NS_PER_MS / (len(times) - 1)
 
 
-def _spread(values: Sequence[float], reason: str | None) -> Spread:
+def _spread(values: Sequence[float], reason: str | None, dependent: str | None) -> Spread:
+    """The distribution; ``reason`` says why there are no values, ``dependent`` why there can be no intervals."""
     if not values:
         return Spread(reason=reason or "no request has two tokens")
-    p50, p90, p95, p99 = (float(value) for value in np.percentile(np.asarray(values), [50, 90, 95, 99]))
-    enough = len(values) >= _P99_NEEDS
+    ordered, n = np.sort(np.asarray(values)), len(values)
+    enough = n >= _P99_NEEDS
+    shown = _PERCENTILES if enough else _PERCENTILES[:-1]
+    points = {f"p{q}": float(np.percentile(ordered, q)) for q in shown}
+    intervals = {f"p{q}_95": _between(ordered.tolist(), quantile_ranks(n, q / 100)) for q in shown}
+    few = None if all(intervals.values()) else f"{n} values are too few for some of the intervals"
     return Spread(
-        mean=float(np.mean(values)),
-        p50=p50,
-        p90=p90,
-        p95=p95,
-        p99=p99 if enough else None,
-        n=len(values),
+        mean=float(np.mean(ordered)),
+        n=n,
         reason=None if enough else f"p99 needs {_P99_NEEDS} values",
+        interval_reason=dependent or few,
+        **points,
+        **({} if dependent else intervals),
     )
+
+
+def _between(ordered: Sequence[float], ranks: tuple[int, int] | None) -> Interval | None:
+    return None if ranks is None else Interval(low=ordered[ranks[0] - 1], high=ordered[ranks[1] - 1])

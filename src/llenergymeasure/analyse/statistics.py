@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+from scipy.special import bdtr, stdtr, stdtrit
 
 from llenergymeasure.schema.quantity import Interval
 
@@ -73,6 +73,18 @@ def holm(p_values: Sequence[float], alpha: float = 0.05) -> tuple[bool, ...]:
             break
         rejected[index] = True
     return tuple(rejected)
+
+
+def quantile_ranks(n: int, p: float) -> tuple[int, int] | None:
+    """Ranks (from 1) of two of ``n`` independent values in order of size that hold the ``p`` quantile between them at 95 %.
+
+    Whatever the distribution: the values below the quantile are binomial, 2.5 % is left to either side (David and Nagaraja, Order
+    Statistics, 3rd edition, section 7.1). ``None`` where ``n`` values are too few for both ends.
+    """
+    below = bdtr(np.arange(n), n, p)  # P(at most k of n below)
+    low = int(np.searchsorted(below, 0.025, side="right"))
+    high = int(np.searchsorted(below, 0.975, side="left")) + 1
+    return (low, high) if low >= 1 and high <= n else None
 
 
 def _half_width(values: Sequence[float], confidence: float = 0.95) -> float:

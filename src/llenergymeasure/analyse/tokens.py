@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 import numpy as np
 
 from llenergymeasure.analyse.statistics import MINIMUM_SLICES, ratio_interval
 from llenergymeasure.model.mark import Interval
 from llenergymeasure.model.request import RequestRecord
-from llenergymeasure.schema.experiment import TokenGroup
+from llenergymeasure.schema.performance import PerRequest, TokenGroup
 from llenergymeasure.schema.quantity import Quantity, missing
 
 # A slice of a window without a ticking channel lasts at least this long.
@@ -24,9 +27,28 @@ def count_tokens(requests: tuple[RequestRecord, ...]) -> TokenGroup:
         input_tokens=sum(inputs),
         output_tokens=sum(outputs),
         requests=len(requests),
-        input_tokens_mean=sum(inputs) / len(inputs) if inputs else None,
-        output_tokens_mean=sum(outputs) / len(outputs) if outputs else None,
-        engine_output_tokens=sum(counted) if requests and len(counted) == len(engine) else None,
+        input_per_request=_per_request(inputs),
+        output_per_request=_per_request(outputs),
+        engine_output_tokens=_told_by_all(engine),
+        mismatches=mismatched(requests) if counted else None,
+        cached_input_tokens=_told_by_all([request.engine_cached_tokens for request in requests]),
+        drafted_tokens=_told_by_all([request.engine_drafted_tokens for request in requests]),
+        accepted_tokens=_told_by_all([request.engine_accepted_tokens for request in requests]),
+        finish_reasons=dict(sorted(Counter(request.finish_reason for request in requests).items())),
+    )
+
+
+def _told_by_all(counts: Sequence[int | None]) -> int | None:
+    """The sum of what the engine told of each request; ``None`` when it was silent on one."""
+    told = [count for count in counts if count is not None]
+    return sum(told) if told and len(told) == len(counts) else None
+
+
+def _per_request(counts: Sequence[int]) -> PerRequest:
+    if not counts:
+        return PerRequest()
+    return PerRequest(
+        mean=sum(counts) / len(counts), minimum=min(counts), p50=float(np.median(counts)), maximum=max(counts)
     )
 
 

@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 
+from llenergymeasure.analyse.compute import compute
 from llenergymeasure.analyse.consequences import carbon, cost, derived
-from llenergymeasure.analyse.flops import flops
-from llenergymeasure.analyse.headline import TrialEnergy, energy_of_window, power_of_phase
+from llenergymeasure.analyse.headline import TrialEnergy, energy_of_window
 from llenergymeasure.analyse.latency import latencies
-from llenergymeasure.analyse.net import net_energy
+from llenergymeasure.analyse.notes import notes
+from llenergymeasure.analyse.rest import Rest, net_energy, rest
 from llenergymeasure.analyse.tokens import count_tokens, tokens_per_second
+from llenergymeasure.analyse.utilisation import memory, utilisation
 from llenergymeasure.analyse.validity import judge
+from llenergymeasure.data.device_peaks import DevicePeaks
 from llenergymeasure.errors import StoreError
 from llenergymeasure.model.codec import encode
+from llenergymeasure.model.job import Lora, ModelRef
 from llenergymeasure.model.mark import Interval, interval_of
 from llenergymeasure.model.trace import Trace
-from llenergymeasure.schema.experiment import (
-    EnergyGroup,
-    ExperimentResult,
-    MemoryGroup,
-    MethodGroup,
-    MultiGpuGroup,
-)
+from llenergymeasure.schema.energy import BaselinePower, DomainEnergy, EnergyGroup, MultiGpuGroup
+from llenergymeasure.schema.environment import EnvironmentGroup
+from llenergymeasure.schema.experiment import ExperimentResult, MethodGroup, Span
 from llenergymeasure.schema.quantity import Interval as Bounds
 from llenergymeasure.schema.quantity import Quantity, missing
-from llenergymeasure.units import MS_PER_S
+from llenergymeasure.units import MS_PER_S, ns_to_s
+
+_NO_PEAKS: Mapping[str, DevicePeaks] = MappingProxyType({})
+# Phases are told apart by two runs (measurement protocol, "Phases"), never within one window.
+_NO_PHASES = "phases are not told apart within one window: measure again with decoder.max_new_tokens: 1 and compare"
 
 
-def analyse(trace: Trace) -> ExperimentResult:
-    """The result of a trace. Raises ``StoreError`` without a window."""
+def analyse(trace: Trace, peaks: Mapping[str, DevicePeaks] = _NO_PEAKS) -> ExperimentResult:
+    """The result of a trace; ``peaks`` is the table of what devices can do at most. Raises ``StoreError`` without a window."""
     head, identity = trace.head, trace.head.job.identity
     window = interval_of(head.marks, "window")
     if window is None or window.duration_s <= 0:
@@ -40,6 +46,9 @@ def analyse(trace: Trace) -> ExperimentResult:
     rate = tokens_per_second(trace.requests, window)
     latency = latencies(trace.requests, static=head.session.batching == "static")
     power = divided(energy.total_j, window.duration_s, "W", "an empty window")
+    computed = compute(trace, window, latency.tpot_ms.mean, peaks)
+    rests = {phase: rest(trace, phase) for phase in ("idle", "idle_loaded", "quiet")}
+    baseline = rests["idle" if head.job.cold_start else "idle_loaded"]
     return ExperimentResult(
         experiment_id=identity.experiment_id,
         measurement_config_hash=identity.measurement_config_hash,
@@ -53,27 +62,26 @@ def analyse(trace: Trace) -> ExperimentResult:
         duration_s=head.duration_s,
         energy_per_output_token_j=per_token,
         energy_total_j=energy.total_j,
-        energy_adjusted_j=net_energy(
-            energy.total_j, power_of_phase(trace, "idle" if head.job.cold_start else "idle_loaded"), window
-        ),
+        energy_adjusted_j=net_energy(energy.total_j, baseline.total, window, baseline.power_w.reason),
         tokens_per_second=rate,
         mean_power_w=power,
         energy_scope=energy.scope,
-        energy=_energy_group(trace, energy),
+        energy=_energy_group(trace, window, energy, rests, baseline),
         tokens=tokens,
         latency=latency,
-        compute=flops(head.job.model.architecture, trace.requests, reason=head.job.model.architecture_reason),
-        memory=_memory(trace),
+        compute=computed,
+        memory=memory(trace),
+        utilisation=utilisation(trace, window),
         derived=derived(energy.total_j, tokens, _seconds(latency.e2e_ms.mean)),
         carbon=carbon(energy.total_j, head.job.site),
         cost=cost(energy.total_j, tokens, head.job.site),
         multi_gpu=_multi_gpu(energy, per_token),
         method=_method(trace, window),
         uncertainty_budget=tuple({"term": term, "relative": value} for term, value in energy.budget),
-        validity=judge(trace, window, energy, (per_token, rate, power)),
-        environment={"machine": encode(head.machine), "interpreter": encode(head.interpreter)},
+        validity=judge(trace, window, energy, (per_token, rate, power), computed),
+        environment=_environment(trace),
         provenance=_provenance(trace),
-        reproducibility_notes=_notes(trace, energy),
+        reproducibility_notes=tuple(notes(trace, energy)),
     )
 
 
@@ -97,14 +105,37 @@ def divided(quantity: Quantity, by: float, unit: str, reason: str) -> Quantity:
     )
 
 
-def _energy_group(trace: Trace, energy: TrialEnergy) -> EnergyGroup:
+def _energy_group(
+    trace: Trace, window: Interval, energy: TrialEnergy, rests: Mapping[str, Rest], baseline: Rest
+) -> EnergyGroup:
+    load = interval_of(trace.head.marks, "load")
+    opened = missing("J", "the trial marks no loading") if load is None else energy_of_window(trace, load).total_j
     return EnergyGroup(
-        domains=energy.parts,
-        bystanders=energy.bystanders,
+        domains=tuple(_with_net(part, window, baseline) for part in energy.parts),
+        bystanders=tuple(
+            part.model_copy(update={"net_j": missing("J", "it did not work")}) for part in energy.bystanders
+        ),
         sources=tuple(encode(verdict) for verdict in trace.head.verdicts),
-        idle_power_w=power_of_phase(trace, "idle"),
-        idle_loaded_power_w=power_of_phase(trace, "idle_loaded"),
+        baseline_power_w=BaselinePower(**{phase: found.power_w for phase, found in rests.items()}),
+        load_energy_j=opened,
+        energy_per_device_j=_per_device(energy),
+        prefill_j=missing("J", _NO_PHASES),
+        decode_j=missing("J", _NO_PHASES),
     )
+
+
+def _with_net(part: DomainEnergy, window: Interval, baseline: Rest) -> DomainEnergy:
+    idle = baseline.domains.get((part.device, part.domain))
+    return part.model_copy(update={"net_j": net_energy(part.gross_j, idle, window, baseline.power_w.reason)})
+
+
+def _per_device(energy: TrialEnergy) -> dict[str, float]:
+    """The parts of the headline, by device."""
+    joules: dict[str, float] = {}
+    for part in energy.parts:
+        if part.in_headline and part.gross_j.value is not None:
+            joules[part.device] = joules.get(part.device, 0.0) + part.gross_j.value
+    return joules
 
 
 def _seconds(milliseconds: float | None) -> float | None:
@@ -116,7 +147,7 @@ def _multi_gpu(energy: TrialEnergy, per_token: Quantity) -> MultiGpuGroup | None
     by_gpu = {
         part.device: part.gross_j.value
         for part in energy.parts
-        if part.domain in ("gpu", "module") and part.gross_j.value is not None
+        if part.in_headline and part.domain in ("gpu", "module") and part.gross_j.value is not None
     }
     if len(by_gpu) < 2:
         return None
@@ -128,20 +159,11 @@ def _multi_gpu(energy: TrialEnergy, per_token: Quantity) -> MultiGpuGroup | None
     )
 
 
-def _memory(trace: Trace) -> MemoryGroup:
-    memory, session = trace.head.memory, trace.head.session
-    return MemoryGroup(
-        weights_bytes=session.weight_bytes,
-        kv_bytes=session.kv_bytes,
-        device_allocated_peak_bytes=memory.device_allocated_peak_bytes,
-        device_reserved_peak_bytes=memory.device_reserved_peak_bytes,
-        process_peak_bytes=memory.process_peak_bytes,
-    )
-
-
 def _method(trace: Trace, window: Interval) -> MethodGroup:
     head = trace.head
     load = interval_of(head.marks, "load")
+    zero_ns = min(mark.t_ns for mark in head.marks)
+    span = Span(begin_s=ns_to_s(window.begin_ns - zero_ns), end_s=ns_to_s(window.end_ns - zero_ns))
     return MethodGroup(
         measurement_methodology="total" if head.warmup.batches == 0 else "steady_state",
         window_s=window.duration_s,
@@ -154,37 +176,44 @@ def _method(trace: Trace, window: Interval) -> MethodGroup:
         load_s=None if load is None else load.duration_s,
         stopped_by=head.window.stopped_by,
         warmup_excluded_samples=min((request.sequence for request in trace.requests), default=None),
+        steady_state_window=span if head.warmup.steady else None,
+        windows=(span,),
+    )
+
+
+def _environment(trace: Trace) -> EnvironmentGroup:
+    head = trace.head
+    return EnvironmentGroup.model_validate(
+        {
+            "machine": encode(head.machine),
+            "interpreter": encode(head.interpreter),
+            "engine": head.session.engine,
+            "engine_version": head.session.engine_version,
+            "runner": head.job.runner,
+            "study_git": None if head.job.study_git is None else encode(head.job.study_git),
+            "settings": [encode(setting) for setting in head.job.settings],
+        }
     )
 
 
 def _provenance(trace: Trace) -> dict[str, object]:
+    """What was measured, as facts. Where a model lies says nothing to others; its name, revision and hash identify it."""
     job = trace.head.job
     return {
-        "engine": trace.head.session.engine,
-        "engine_version": trace.head.session.engine_version,
         "session": encode(trace.head.session),
-        "model": encode(job.model),
+        "model": _without_path(job.model),
+        "draft_model": _without_path(job.draft_model),
+        "lora": _without_path(job.lora),
         "precision": job.precision,
         "device": job.device,
         "seed": job.seed,
-        "runner": job.runner,
         "inputs": {
             key: value for key, value in encode(trace.head.inputs).items() if key not in ("lengths", "max_new_tokens")
         },
         "protocol": encode(job.protocol),
         "metering": encode(job.metering),
-        "settings": [encode(setting) for setting in job.settings],
     }
 
 
-def _notes(trace: Trace, energy: TrialEnergy) -> tuple[str, ...]:
-    head = trace.head
-    notes = [
-        f"inputs are fixed: {head.inputs.dataset}, ids {head.inputs.sha256[:12]}",
-        f"seed {head.job.seed}; {head.job.decoder.decoding_strategy} decoding",
-    ]
-    if energy.total_j.estimated:
-        notes.append("joules are bounds from CPU time and a table of rated power; compare them on this machine only")
-    if head.machine.cpu_governor is None:
-        notes.append("the CPU's frequency governor could not be read; clocks were not controlled")
-    return tuple(notes)
+def _without_path(reference: ModelRef | Lora | None) -> dict[str, object] | None:
+    return None if reference is None else {key: value for key, value in encode(reference).items() if key != "path"}

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 
 from llenergymeasure.analyse.headline import TrialEnergy
 from llenergymeasure.analyse.tokens import mismatched
+from llenergymeasure.model.event import ClockTriple
 from llenergymeasure.model.mark import Interval
+from llenergymeasure.model.reading import Readout
 from llenergymeasure.model.trace import Trace, TraceHead
+from llenergymeasure.schema.performance import ComputeGroup
 from llenergymeasure.schema.quantity import Quantity
 from llenergymeasure.schema.validity import Remark, Validity, remark
 from llenergymeasure.units import NS_PER_S
@@ -16,31 +19,35 @@ from llenergymeasure.units import NS_PER_S
 _GAP_S = 1.0
 # Two clocks that run apart by more than this within a second show a suspended machine.
 _SUSPENDED_NS = NS_PER_S // 2
+# Rates above the devices' peak by more than this cannot be true; peaks are stated for one clock, and boards vary.
+_PEAK = 1.05
 # Windows that end within this share of the wish are not called short.
 _SHORT = 0.98
 
 
-def judge(trace: Trace, window: Interval, energy: TrialEnergy, rates: tuple[Quantity, Quantity, Quantity]) -> Validity:
+Rates = tuple[Quantity, Quantity, Quantity]
+
+
+def judge(trace: Trace, window: Interval, energy: TrialEnergy, rates: Rates, compute: ComputeGroup) -> Validity:
     """All remarks on a trace. ``rates`` are (J/token, tokens/s, W)."""
-    remarks = tuple(_remarks(trace, window, energy, rates))
+    remarks = tuple(_remarks(trace, window, energy, rates, compute))
     return Validity(valid=all(found.severity != "error" for found in remarks), remarks=remarks)
 
 
 def _remarks(
-    trace: Trace, window: Interval, energy: TrialEnergy, rates: tuple[Quantity, Quantity, Quantity]
+    trace: Trace, window: Interval, energy: TrialEnergy, rates: Rates, compute: ComputeGroup
 ) -> Iterator[Remark]:
     head = trace.head
-    protocol = head.job.protocol
-    if energy.total_j.estimated:
-        yield remark("estimated_energy", "joules come from a model of the CPU, not from a meter")
-    if head.session.engine == "simulated" or any(channel.source == "simulated" for channel in head.channels):
-        yield remark("simulated", "a simulated engine or sensor took part")
+    protocol, cold = head.job.protocol, head.job.cold_start
+    yield from metering_remarks(trace.readout, energy, head.clock)
+    if head.session.engine == "simulated":
+        yield remark("simulated", "a simulated engine took part")
     if protocol.preliminary:
         yield remark("preliminary", "measured with --quick")
-    if protocol.warmup.strategy == "steady" and head.warmup.steady is not True:
+    if not cold and protocol.warmup.strategy == "steady" and head.warmup.steady is not True:
         cv = "unknown" if head.warmup.cv is None else f"{head.warmup.cv:.1%}"
         yield remark("no_steady_state", f"{head.warmup.batches} warm-up batches, coefficient of variation {cv}")
-    if window.duration_s < _SHORT * protocol.window.min_seconds:
+    if not cold and window.duration_s < _SHORT * protocol.window.min_seconds:
         yield remark("short_window", f"{window.duration_s:.2f} s of {protocol.window.min_seconds:.2f} s asked for")
     if head.window.partial:
         yield remark("partial_pass", f"the last pass was cut by {head.window.stopped_by}")
@@ -48,16 +55,29 @@ def _remarks(
         yield remark("inputs_truncated", f"{head.inputs.truncated} prompts were cut")
     if wrong := mismatched(trace.requests):
         yield remark("token_count_mismatch", f"{wrong} of {len(trace.requests)} requests")
+    if offset := _clock_offset(head):
+        yield remark("clock_offset", offset)
+    if head.machine.power_source == "battery":
+        yield remark("on_battery", "the machine ran on its battery")
+    used = [gpu for gpu in head.machine.gpus if gpu.uuid in head.session.device_ids]
+    if idle := [gpu.name for gpu in used if gpu.persistence_mode is False]:
+        yield remark("persistence_mode_off", ", ".join(idle))
+    for broken in _physics(head, window, energy, rates, compute):
+        yield remark("physics", broken)
+
+
+def metering_remarks(readout: Readout, energy: TrialEnergy, clock: tuple[ClockTriple, ...]) -> Iterator[Remark]:
+    """What the readings alone say, whatever they were taken of."""
+    if energy.total_j.estimated:
+        yield remark("estimated_energy", "joules come from a model of the CPU, not from a meter")
+    if any(channel.source == "simulated" for channel in readout.channels):
+        yield remark("simulated", "a simulated sensor was read")
     for reset in energy.resets:
         yield remark("counter_reset", reset)
     if energy.largest_gap_s > _GAP_S:
         yield remark("sampling_gap", f"{energy.largest_gap_s:.1f} s without a reading")
-    if offset := _clock_offset(head):
-        yield remark("clock_offset", offset)
-    if suspended_s := _suspended_s(head):
+    if suspended_s := _suspended_s(clock):
         yield remark("suspended", f"the machine slept for {suspended_s:.1f} s")
-    if broken := _physics(rates):
-        yield remark("physics", broken)
 
 
 def _clock_offset(head: TraceHead) -> str:
@@ -67,17 +87,33 @@ def _clock_offset(head: TraceHead) -> str:
     return "" if same else "worker and meter stamped with different clocks"
 
 
-def _suspended_s(head: TraceHead) -> float:
+def _suspended_s(clock: tuple[ClockTriple, ...]) -> float:
     """Monotonic time stands still while a machine sleeps, boot time does not."""
-    behind = [triple.boottime_ns - triple.monotonic_ns for triple in head.clock]
+    behind = [triple.boottime_ns - triple.monotonic_ns for triple in clock]
     slept_ns = max(behind) - min(behind) if behind else 0
     return slept_ns / NS_PER_S if slept_ns > _SUSPENDED_NS else 0.0
 
 
-def _physics(rates: tuple[Quantity, Quantity, Quantity]) -> str:
-    per_token, rate, power = (quantity.value for quantity in rates)
+def _physics(
+    head: TraceHead, window: Interval, energy: TrialEnergy, rates: Rates, compute: ComputeGroup
+) -> Iterator[str]:
+    """What cannot be true: figures that contradict each other, a cap, or what the devices can do."""
+    yield from _identity(*(quantity.value for quantity in rates))
+    caps_w = {gpu.uuid: gpu.power_limit_w for gpu in head.machine.gpus}
+    for part in energy.parts:
+        cap_w, bounds = caps_w.get(part.device), part.gross_j.absolute_95
+        if part.domain == "gpu" and cap_w is not None and bounds is not None:
+            least_w = bounds.low / window.duration_s
+            if least_w > cap_w:
+                yield f"{part.device} took {least_w:.4g} W or more, its limit is {cap_w:g} W"
+    if compute.mfu is not None and compute.mfu > _PEAK:
+        yield f"the FLOP rate is {compute.mfu:.2f} times the devices' peak for {compute.peak_type}"
+    if compute.mbu is not None and compute.mbu > _PEAK:
+        yield f"the byte rate is {compute.mbu:.2f} times the devices' memory bandwidth"
+
+
+def _identity(per_token: float | None, rate: float | None, power: float | None) -> Iterator[str]:
     if per_token is None or rate is None or power is None:
-        return ""
+        return
     if abs(per_token * rate - power) > 1e-9 * power:
-        return f"{per_token} J/token × {rate} tokens/s is not {power} W"
-    return ""
+        yield f"{per_token} J/token × {rate} tokens/s is not {power} W"

@@ -40,6 +40,7 @@ class BackendSpec:
     option does, and the field ``passthrough_kwargs`` takes what no other field covers. ``concurrency_option`` is the option
     that ``--batch-size`` sets. ``formats`` are the model formats it opens, best first; ``converts_gguf`` says that a GGUF must be
     dequantised into a directory first. ``precisions``, ``decoding``, ``quantization`` and ``devices`` are positive lists.
+    ``draft_free`` are the options that let speculative decoding propose tokens without a draft model.
     ``batching``: does the session form static batches, or does the engine schedule. ``tokenizer_rank``: the lowest of those
     present makes a study's inputs.
     """
@@ -60,6 +61,7 @@ class BackendSpec:
     quantization: tuple[str, ...] = ()
     lora: bool = False
     speculative: bool = False
+    draft_free: tuple[str, ...] = ()
     random_weights: bool = False
     serves: bool = False
     reports_kv: bool = False
@@ -143,7 +145,7 @@ class Backend(Protocol):
 
     def probe(self) -> Found | Missing: ...
 
-    def tokenizer(self, model: ModelRef) -> Tokenizer: ...
+    def tokenizer(self, model: ModelRef, *, trust_remote_code: bool = False) -> Tokenizer: ...
 
     def open(self, job: TrialJob) -> Session: ...
 

@@ -24,7 +24,7 @@ class DescribedBackend:
             return Missing(self.spec.name, f"{self.spec.engine} is not installed here", self._remedy())
         return Missing(self.spec.name, f"{self.spec.engine} {installed} is installed", self._remedy())
 
-    def tokenizer(self, model: ModelRef) -> Tokenizer:
+    def tokenizer(self, model: ModelRef, *, trust_remote_code: bool = False) -> Tokenizer:
         raise self._refusal()
 
     def open(self, job: TrialJob) -> Session:

@@ -47,7 +47,7 @@ class LlamaCppBackend:
         python = Interpreter(platform.python_version(), platform.python_implementation(), {SPEC.engine: version})
         return Found(SPEC.name, SPEC.engine, version, device_words(engine), python)
 
-    def tokenizer(self, model: ModelRef) -> Tokenizer:
+    def tokenizer(self, model: ModelRef, *, trust_remote_code: bool = False) -> Tokenizer:
         from llenergymeasure.backends.llamacpp_tokenizer import LlamaCppTokenizer
 
         return LlamaCppTokenizer(*_engine(), model)

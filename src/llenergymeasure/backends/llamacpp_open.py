@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from llenergymeasure.backends.llamacpp_device import Placement, place
-from llenergymeasure.backends.llamacpp_gguf import read_header, shards
+from llenergymeasure.backends.llamacpp_gguf import headers_of
 from llenergymeasure.backends.llamacpp_options import LlamaCppOptions, effective_options, options_of, set_options
 from llenergymeasure.backends.llamacpp_server import LlamaServer
 from llenergymeasure.backends.llamacpp_session import LlamaCppSession
 from llenergymeasure.errors import BackendError
 from llenergymeasure.model.event import SessionFacts
+from llenergymeasure.model.gguf import GgufHeader
 from llenergymeasure.model.inputs import read_inputs
 from llenergymeasure.model.job import TrialJob
 
@@ -34,7 +35,7 @@ def open_session(engine: Any, version: str, job: TrialJob) -> LlamaCppSession:
     """
     options = options_of(job.backend.options)
     _refuse(job)
-    header = read_header(Path(job.model.path))
+    headers = headers_of(job.model.path)
     longest = _longest_request(job)
     params = engine.CommonParams()
     params.verbosity = _VERBOSITY
@@ -48,7 +49,7 @@ def open_session(engine: Any, version: str, job: TrialJob) -> LlamaCppSession:
     server = _open_server(engine, params, job, placement)
     try:
         _check_context(server, longest, job)
-        facts = _facts(engine, version, server, params, job, options, placement, header.weight_types)
+        facts = _facts(engine, version, server, params, job, options, placement, headers)
     except BaseException:
         server.close()
         raise
@@ -78,7 +79,7 @@ def _longest_request(job: TrialJob) -> int:
 
 def _set_draft(engine: Any, params: Any, job: TrialJob) -> None:
     if job.decoder.speculative_decoding and job.draft_model is not None:
-        read_header(Path(job.draft_model.path))
+        headers_of(job.draft_model.path)
         params.speculative.draft.mparams.path = job.draft_model.path
         params.speculative.types = [engine.common_speculative_type.COMMON_SPECULATIVE_TYPE_DRAFT_SIMPLE]
 
@@ -87,7 +88,7 @@ def _open_server(engine: Any, params: Any, job: TrialJob, placement: Placement) 
     try:
         return LlamaServer(engine, params)
     except BackendError as error:
-        stored = sum(shard.stat().st_size for shard in shards(Path(job.model.path)))
+        stored = sum(header.file_bytes for header in headers_of(job.model.path))
         needed = stored + (_kv_bytes(engine, params, job, params.n_ctx) or 0)
         if needed > placement.memory_free_bytes:
             raise MemoryError(
@@ -117,7 +118,7 @@ def _facts(
     job: TrialJob,
     options: LlamaCppOptions,
     placement: Placement,
-    weight_types: tuple[int, ...],
+    headers: tuple[GgufHeader, ...],
 ) -> SessionFacts:
     model = server.ask("/v1/models")["data"][0]["meta"]
     n_ctx = sum(slot["n_ctx"] for slot in server.ask("/slots"))
@@ -129,19 +130,15 @@ def _facts(
         device=placement.device,
         device_ids=placement.device_ids,
         precision=job.precision,
-        weight_types=tuple(_type_name(engine, number) for number in weight_types),
+        weight_types=tuple(sorted({tensor.type for header in headers for tensor in header.tensors})),
         parameters=model["n_params"],
         weight_bytes=model["size"],
         kv_bytes=_kv_bytes(engine, params, job, n_ctx),
+        kv_element_bytes=_key_value_pair_bytes(params) / 2,
         attention={True: "flash", False: "standard"}.get(effective["flash_attn"]),
         threads=params.cpuparams.n_threads,
         effective_options=effective,
     )
-
-
-def _type_name(engine: Any, number: int) -> str:
-    names = {kind.value: str(kind.name) for kind in engine.ggml_type}
-    return names.get(number, f"type-{number}").removeprefix("GGML_TYPE_")
 
 
 def _kv_bytes(engine: Any, params: Any, job: TrialJob, n_ctx: int) -> int | None:
@@ -149,6 +146,10 @@ def _kv_bytes(engine: Any, params: Any, job: TrialJob, n_ctx: int) -> int | None
     shape = job.model.architecture
     if shape is None:
         return None
+    return round(n_ctx * shape.layers * shape.key_value_heads * shape.head_dim * _key_value_pair_bytes(params))
+
+
+def _key_value_pair_bytes(params: Any) -> float:
+    """Bytes of one number of a key and one of a value in the cache."""
     words = (kind.name.removeprefix("GGML_TYPE_").lower() for kind in (params.cache_type_k, params.cache_type_v))
-    number_bytes = sum(_CACHE_BYTES[word] for word in words)
-    return round(n_ctx * shape.layers * shape.key_value_heads * shape.head_dim * number_bytes)
+    return sum(_CACHE_BYTES[word] for word in words)

@@ -103,7 +103,8 @@ class LlamaCppSession:
             last = event if event["stop"] else None
         if last is None:
             raise BackendError(f"llama.cpp: the stream of request {request.sequence} broke off after {len(ids)} tokens")
-        waited_ms = (first_ns - submitted_ns) / NS_PER_MS - last["timings"]["prompt_ms"]
+        timings = last["timings"]
+        waited_ms = (first_ns - submitted_ns) / NS_PER_MS - timings["prompt_ms"]
         sink.finished(
             Completion(
                 sequence=request.sequence,
@@ -113,6 +114,9 @@ class LlamaCppSession:
                 engine_input_tokens=last["tokens_evaluated"],
                 engine_output_tokens=last["tokens_predicted"],
                 engine_queue_ms=max(0.0, waited_ms),
+                engine_cached_tokens=timings.get("cache_n"),
+                engine_drafted_tokens=timings.get("draft_n"),
+                engine_accepted_tokens=timings.get("draft_n_accepted"),
             )
         )
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from llenergymeasure.backends.llamacpp_gguf import read_header
+from llenergymeasure.backends.llamacpp_gguf import headers_of
 from llenergymeasure.backends.llamacpp_server import LlamaServer
 from llenergymeasure.errors import BackendError
 from llenergymeasure.model.inputs import Message
@@ -22,9 +21,9 @@ class LlamaCppTokenizer:
     """
 
     def __init__(self, engine: Any, version: str, model: ModelRef) -> None:
-        header = read_header(Path(model.path))
+        header = headers_of(model.path)[0]
         self._model = model
-        self._has_chat_template = header.has_chat_template
+        self._has_chat_template = "tokenizer.chat_template" in header.metadata
         self._sha256 = hashlib.sha256(f"xllamacpp {version} {header.tokenizer_sha256}".encode()).hexdigest()
         self._server = LlamaServer(engine, _without_weights(engine.CommonParams(), model))
 

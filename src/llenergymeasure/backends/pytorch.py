@@ -35,6 +35,7 @@ SPEC = BackendSpec(
     quantization=("bnb-int8", "bnb-nf4", "torchao-int8wo", "torchao-int8dq", "dynamic-int8", "gguf"),
     lora=True,
     speculative=True,
+    draft_free=("prompt_lookup_num_tokens",),
     random_weights=True,
     converts_gguf=True,
     tokenizer_rank=10,
@@ -66,8 +67,8 @@ class PyTorchBackend:
         python = Interpreter(platform.python_version(), platform.python_implementation(), versions)
         return Found(SPEC.name, SPEC.engine, _engine_version(), devices, python)
 
-    def tokenizer(self, model: ModelRef) -> PyTorchTokenizer:
-        return PyTorchTokenizer(model.name, load_tokenizer(model))
+    def tokenizer(self, model: ModelRef, *, trust_remote_code: bool = False) -> PyTorchTokenizer:
+        return PyTorchTokenizer(model.name, load_tokenizer(model, trust_remote_code))
 
     def open(self, job: TrialJob) -> PyTorchSession:
         options = options_of(job.backend.options)

@@ -192,6 +192,7 @@ class PyTorchSession:
             weight_types=self._weights.types,
             parameters=self._loaded.parameters,
             weight_bytes=self._weights.total_bytes,
+            kv_element_bytes=None if self._options.cache == "quantized" else float(model.dtype.itemsize),
             attention=model.config._attn_implementation,
             threads=torch.get_num_threads(),
             effective_options=self._effective_options(),

@@ -16,10 +16,10 @@ from llenergymeasure.model.inputs import Message
 from llenergymeasure.model.job import ModelRef
 
 
-def load_tokenizer(ref: ModelRef) -> Any:
+def load_tokenizer(ref: ModelRef, trust_remote_code: bool = False) -> Any:
     """The tokenizer of a model. Raises ``BackendError``."""
     transformers = offline_transformers()
-    arguments: dict[str, Any] = {"local_files_only": True}
+    arguments: dict[str, Any] = {"local_files_only": True, "trust_remote_code": trust_remote_code}
     path = Path(ref.path)
     if ref.format == "gguf":
         arguments["gguf_file"] = path.name

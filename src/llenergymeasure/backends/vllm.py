@@ -58,6 +58,7 @@ SPEC = BackendSpec(
     quantization=("awq", "gptq", "fp8", "bitsandbytes", "compressed-tensors"),
     lora=True,
     speculative=True,
+    draft_free=("speculative_config",),
     random_weights=True,
     reports_kv=True,
     converts_gguf=True,

@@ -16,6 +16,16 @@ def main(arguments: list[str] | None = None) -> int:
 
         print(f"llem {__version__}")  # noqa: T201
         return 0
+    _mend_streams()
+    try:
+        return _run(arguments)
+    except BrokenPipeError:
+        return EXIT_FAILED  # whoever read the output has gone: end quietly
+    finally:
+        _flush()
+
+
+def _run(arguments: list[str]) -> int:
     import click
 
     from llenergymeasure.cli.group import llem
@@ -30,11 +40,31 @@ def main(arguments: list[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)  # noqa: T201 - the last word of the process
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever read the output has gone: end quietly, also when the interpreter flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_FAILED
+        raise
     except Exception as error:  # the border of the command line: no traceback unless it was asked for
         from llenergymeasure.cli.failing import report_error
 
         return report_error(error, arguments)
     return outcome if isinstance(outcome, int) else 0
+
+
+def _mend_streams() -> None:
+    """Streams that can be written to: a closed one leads nowhere, and what its encoding lacks is replaced."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:  # else the next file to be opened would take its place, and get what is printed
+            os.open(os.devnull, os.O_RDWR)
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - open until the process ends
+    sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if (reconfigure := getattr(sys.stdout, "reconfigure", None)) is not None:
+        reconfigure(errors="replace")
+
+
+def _flush() -> None:
+    """Flush both streams; one that cannot be written to is led nowhere, or the interpreter would complain as it ends."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

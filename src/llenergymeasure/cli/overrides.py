@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from llenergymeasure import plugins
 from llenergymeasure.config import backend_section
 from llenergymeasure.config.expand import set_at
-from llenergymeasure.config.experiment import ExperimentConfig, experiment_of
+from llenergymeasure.config.experiment import ExperimentConfig, known_keys
 from llenergymeasure.config.problems import Problem, config_error, did_you_mean, problems_of
-from llenergymeasure.config.study import ExecutionConfig, StudyConfig, study_of
-from llenergymeasure.config.yaml_strict import Document, scalar
+from llenergymeasure.config.study import ExecutionConfig, StudyConfig, check_whole, study_of
+from llenergymeasure.config.yaml_strict import DataPath, Document, scalar
 from llenergymeasure.errors import ConfigError
 
 
@@ -27,6 +27,12 @@ class Overrides:
     execution: Mapping[str, Any]
     backend: str | None
     batch_size: int | None
+
+    @property
+    def paths(self) -> tuple[DataPath, ...]:
+        """Where flags put something: no line of a file is to blame for what stands there."""
+        backend: list[DataPath] = [("backend",)] if self.backend is not None else []
+        return (*backend, *(tuple(key.split(".")) for key in self.keys))
 
     @classmethod
     def of_flags(
@@ -43,14 +49,15 @@ class Overrides:
         running = {key: value for key, value in execution.items() if value is not None}
         for text in sets:
             key, equals, value = text.partition("=")
-            if not equals or not key.strip():
+            key = key.strip()
+            if not equals or not key:
                 raise ConfigError(f"--set {text}: is not KEY=VALUE", hint="for example --set decoder.max_new_tokens=64")
             if key.startswith("execution."):
                 running[key.removeprefix("execution.")] = scalar(value)
             elif key == "backend":
                 backend = value
             else:
-                keys[key.strip()] = scalar(value)
+                keys[key] = scalar(value)
         return cls(keys, running, backend, batch_size)
 
     def execution_over(self, execution: ExecutionConfig) -> ExecutionConfig:
@@ -72,7 +79,10 @@ def experiment_with(document: Document, overrides: Overrides) -> ExperimentConfi
     _lay(data, overrides)
     if overrides.batch_size is not None:
         _set_batch_size(data, [data["backend"]] if data.get("backend") else plugins.names("backends"), overrides)
-    return experiment_of(Document(document.path, data, document.lines))
+    try:
+        return ExperimentConfig.model_validate(data)
+    except ValidationError as error:
+        raise config_error(problems_of(error, known_keys()), document, flags=overrides.paths) from error
 
 
 def study_with(document: Document, overrides: Overrides) -> StudyConfig:
@@ -88,21 +98,23 @@ def study_with(document: Document, overrides: Overrides) -> StudyConfig:
             )
         backends = (overrides.backend,)
     if overrides.batch_size is not None:
-        swept += [key for name in backends if (key := _batch_key(name)) in study.sweep]
+        swept += [key for name in _known(backends) if (key := _batch_key(name)) in study.sweep]
     if swept:
         raise ConfigError(f"{', '.join(swept)}: the study sweeps this, a flag cannot set it", hint="edit the study")
     fixed = copy.deepcopy(dict(study.fixed))
     _lay(fixed, overrides)
     if overrides.batch_size is not None:
         _set_batch_size(fixed, backends or plugins.names("backends"), overrides)
-    left_out = set(study.backends) - set(backends)
-    return study.changed(
+    left_out = [name for name in study.backends if name not in backends]
+    study = study.changed(
         backends=backends,
         fixed=fixed,
         sweep={key: values for key, values in study.sweep.items() if key.partition(".")[0] not in left_out},
         explicit=tuple(entry for entry in study.explicit if entry.get("backend") not in left_out),
         execution=overrides.execution_over(study.execution),
     )
+    check_whole(study, document, overrides.paths)
+    return study
 
 
 def _lay(data: dict[str, Any], overrides: Overrides) -> None:
@@ -111,9 +123,13 @@ def _lay(data: dict[str, Any], overrides: Overrides) -> None:
 
 
 def _set_batch_size(data: dict[str, Any], backends: Sequence[str], overrides: Overrides) -> None:
-    for name in backends:
-        if plugins.is_known("backends", name):
-            set_at(data, _batch_key(name), overrides.batch_size)
+    for name in _known(backends):
+        set_at(data, _batch_key(name), overrides.batch_size)
+
+
+def _known(backends: Sequence[Any]) -> list[str]:
+    """What is wrong with the others is told where the experiment is checked."""
+    return [name for name in backends if isinstance(name, str) and plugins.is_known("backends", name)]
 
 
 def _batch_key(backend: str) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from llenergymeasure.clock import MonotonicClock
 from llenergymeasure.config.settings import Settings
 from llenergymeasure.config.study import StudyConfig, is_study
 from llenergymeasure.config.yaml_strict import Document, load_yaml
-from llenergymeasure.report.observer import Observer, Silent
-from llenergymeasure.report.screen import screen_for
+from llenergymeasure.report.log import debug_to
+from llenergymeasure.report.observer import Observer, Several
+from llenergymeasure.report.screen import screen_on
 from llenergymeasure.report.study_table import study_lines
 from llenergymeasure.schema.study import StudyResult
 from llenergymeasure.store.unfinished import unfinished_studies
@@ -32,15 +34,19 @@ from llenergymeasure.study.run import start
 def run_as_asked(given: Mapping[str, Any]) -> int:
     """Run what the flags ask for and return the exit status. Raises ``LLEMError``."""
     settings = settings_here(_setting_flags(given))
-    observer = _observer(given, settings)
+    with _observer(given, settings) as observer:
+        result = _run(given, settings, observer)
+    return _end(result, given)
+
+
+def _run(given: Mapping[str, Any], settings: Settings, observer: Observer) -> StudyResult:
     if given["resume"] is not None:
-        options = RunOptions(settings, retry_failed=given["retry_failed"])
-        return _end(resume_study(given["resume"], options, observer), given)
+        return resume_study(given["resume"], RunOptions(settings, retry_failed=given["retry_failed"]), observer)
     study, options = _asked(given, settings)
     results_dir = Path(settings.values.output.results_dir)
     for folder in unfinished_studies(results_dir):
         observer.say(f"unfinished: {folder} (go on with: llem run --resume {folder})")
-    return _end(start(study, results_dir, options, observer), given)
+    return start(study, results_dir, options, observer)
 
 
 def _asked(given: Mapping[str, Any], settings: Settings) -> tuple[StudyConfig, RunOptions]:
@@ -70,7 +76,8 @@ def _asked(given: Mapping[str, Any], settings: Settings) -> tuple[StudyConfig, R
     return study, RunOptions(
         settings,
         base=document.path.parent if document else Path(),
-        source=document.path.read_text(encoding="utf-8") if document else None,
+        source=document.text if document else None,
+        source_name=document.path.name if document else None,
         energy_source=given["energy"],
         quick=given["quick"],
         single=single,
@@ -88,13 +95,18 @@ def _setting_flags(given: Mapping[str, Any]) -> dict[str, Any]:
     return flags
 
 
-def _observer(given: Mapping[str, Any], settings: Settings) -> Observer:
+@contextmanager
+def _observer(given: Mapping[str, Any], settings: Settings) -> Iterator[Observer]:
     verbosity = settings.values.ui.verbosity
+    if given["verbose"] > 1:
+        debug_to(sys.stderr)
     if given["quiet"] or (verbosity == "quiet" and not given["verbose"]):
-        return Silent()
+        yield Several()
+        return
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     verbose = bool(given["verbose"]) or verbosity == "verbose"
-    return screen_for(sys.stderr, MonotonicClock(), verbose=verbose, plain=plain)
+    with screen_on(sys.stderr, MonotonicClock(), verbose=verbose, plain=plain) as screen:
+        yield screen
 
 
 def _end(result: StudyResult, given: Mapping[str, Any]) -> int:

@@ -12,31 +12,24 @@ from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_v
 from pydantic_core import InitErrorDetails
 
 from llenergymeasure.config.problems import problem, relocated, unknown_key
-from llenergymeasure.config.sections import Positive, Section
-from llenergymeasure.config.yaml_strict import WrittenFloat, WrittenInt
+from llenergymeasure.config.sections import MOST_PROMPTS, Positive, Section, Text
+from llenergymeasure.config.yaml_strict import as_written
 
 M = TypeVar("M", bound=BaseModel)
-
-
-def _as_written(value: object) -> object:
-    return value.text if isinstance(value, WrittenInt | WrittenFloat) else value
-
-
-_Text = Annotated[str, BeforeValidator(_as_written), Field(min_length=1)]
 
 
 class DatasetFile(Section):
     """Prompts in a file of this machine, or in the files of a dataset repository on the Hugging Face hub."""
 
-    path: _Text | None = Field(None, description="file: .jsonl, .json, .csv, .parquet or .txt")
-    hub: _Text | None = Field(None, description="hub: owner/name of a dataset repository")
-    split: _Text | None = Field(None, description="hub: which split; not given: train, else the only one")
-    subset: _Text | None = Field(None, description="hub: which subset (configuration) of the repository")
-    revision: _Text | None = Field(None, description="hub: commit, branch or tag; the commit used is recorded")
-    column: _Text | None = Field(
+    path: Text | None = Field(None, description="file: .jsonl, .json, .csv, .parquet or .txt")
+    hub: Text | None = Field(None, description="hub: owner/name of a dataset repository")
+    split: Text | None = Field(None, description="hub: which split; not given: train, else the only one")
+    subset: Text | None = Field(None, description="hub: which subset (configuration) of the repository")
+    revision: Text | None = Field(None, description="hub: commit, branch or tag; the commit used is recorded")
+    column: Text | None = Field(
         None, description="not given: the first there of prompt, text, question, instruction, input, content, a chat"
     )
-    max_new_tokens_column: _Text | None = Field(
+    max_new_tokens_column: Text | None = Field(
         None, description="output tokens of each prompt; not given: max_new_tokens where there is such a column"
     )
 
@@ -123,7 +116,9 @@ Length = Annotated[Positive | Lengths, BeforeValidator(_lengths)]
 class SyntheticOptions(Section):
     """Prompts of exact lengths. A length is a number of tokens or a distribution, such as ``{uniform: {min: 64, max: 512}}``."""
 
-    n: Positive | None = Field(None, description="size of the pool; not given: as many as are asked for")
+    n: Positive | None = Field(
+        None, le=MOST_PROMPTS, description="size of the pool; not given: as many as are asked for"
+    )
     input_len: Length = Field(512, description="tokens of each prompt, exactly")
     output_len: Length | None = Field(
         None, description="output tokens of each prompt, before decoder.max_new_tokens; not given: that (128)"
@@ -142,7 +137,7 @@ def _choice(value: object) -> object:
     if isinstance(value, Mapping):
         choice = _validated(SyntheticDataset if "synthetic" in value else DatasetFile, value)
         return "synthetic" if choice == SyntheticDataset() else choice
-    text = _as_written(value)
+    text = as_written(value)
     if isinstance(text, str | DatasetFile | SyntheticDataset):
         return text
     raise _wrong(DatasetFile, value, "expected a name, a path, a hub id, or a mapping with path, hub or synthetic")

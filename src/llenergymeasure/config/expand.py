@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,12 @@ from llenergymeasure import plugins
 from llenergymeasure.config import backend_section
 from llenergymeasure.config.experiment import ExperimentConfig, known_keys
 from llenergymeasure.config.problems import Problem, dotted, problems_of
+from llenergymeasure.config.yaml_strict import leaves
+from llenergymeasure.errors import ConfigError
+
+# More experiments than anybody runs; and values in all of them together, which bounds time and memory.
+_MOST_POINTS = 100_000
+_MOST_VALUES = 20_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +58,11 @@ def expand(
     explicit: Sequence[Mapping[str, Any]],
     ready: Sequence[ExperimentConfig] = (),
 ) -> Expansion:
-    """Each backend's product of the universal and its own swept keys over the fixed part, then the explicit experiments."""
+    """Each backend's product of the universal and its own swept keys over the fixed part, then the explicit experiments.
+
+    Raises ``ConfigError`` for more points than can be worked with.
+    """
+    _check_size(fixed, backends, sweep, len(explicit))
     unknown = tuple(_unknown(fixed, backends, sweep))
     if unknown:
         return Expansion((), (), 0, unknown)
@@ -130,6 +141,16 @@ def _of_backend(fixed: Mapping[str, Any], backend: str | None, backends: Sequenc
     return {**data, "backend": backend}
 
 
+def _check_size(
+    fixed: Mapping[str, Any], backends: Sequence[str], sweep: Mapping[str, Sequence[Any]], explicit: int
+) -> None:
+    each: Sequence[str | None] = backends or [None]
+    sizes = [[len(values) for key, values in sweep.items() if _scope(key) in (None, backend)] for backend in each]
+    count = explicit + sum(math.prod(grid) for grid in sizes)
+    if count > _MOST_POINTS or count * sum(1 for _ in leaves(fixed)) > _MOST_VALUES:
+        raise ConfigError(f"{count:,} experiments are too many", hint="vary fewer keys, or make several studies of it")
+
+
 def _scope(key: str) -> str | None:
     """The backend that a swept key belongs to; ``None`` for a universal one."""
     first = key.partition(".")[0]
@@ -142,7 +163,7 @@ def _unknown(
     """Swept keys that no experiment of this study has."""
     shared = known_keys()
     for key in sweep:
-        first, _, rest = key.partition(".")
+        first, dot, rest = key.partition(".")
         scope = _scope(key)
         if scope is not None:
             if backends and scope not in backends:
@@ -151,8 +172,8 @@ def _unknown(
                 yield key, tuple(f"{scope}.{name}" for name in backend_section.option_names(scope))
         elif first not in shared[()]:
             yield key, shared[()]
-        elif rest and rest not in shared.get((first,), (rest,)):
-            yield key, tuple(f"{first}.{name}" for name in shared[(first,)])
+        elif dot and rest not in shared.get((first,), ()):
+            yield key, tuple(f"{first}.{name}" for name in shared.get((first,), ())) or (first,)
 
 
 def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import (
-    BeforeValidator,
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
@@ -23,16 +22,19 @@ from llenergymeasure.config import backend_section
 from llenergymeasure.config.dataset import DatasetChoice
 from llenergymeasure.config.problems import config_error, did_you_mean, problem, problems_of, relocated, unknown_key
 from llenergymeasure.config.sections import (
+    MOST_PROMPTS,
     BaselineConfig,
     DecoderConfig,
     EnergyConfig,
+    LoraConfig,
     Positive,
     Section,
+    Text,
     WarmupConfig,
     WindowConfig,
 )
 from llenergymeasure.config.supports import unsupported
-from llenergymeasure.config.yaml_strict import Document, WrittenFloat, WrittenInt, load_yaml
+from llenergymeasure.config.yaml_strict import Document, load_yaml
 
 # Keys of features that are not part of this version.
 LATER = {
@@ -41,17 +43,7 @@ LATER = {
     "traffic": "served traffic is not available yet",
     "endpoint": "measuring a running server is not available yet",
     "accuracy": "scoring accuracy is not available yet",
-    "lora": "LoRA adapters are not available yet",
-    "cold_start": "cold starts are not available yet",
 }
-
-
-def _as_written(value: object) -> object:
-    return value.text if isinstance(value, WrittenInt | WrittenFloat) else value
-
-
-# Text that may look like a number: a revision of digits, a folder named 2024.
-Text = Annotated[str, BeforeValidator(_as_written), Field(min_length=1)]
 
 
 class ExperimentConfig(Section):
@@ -74,7 +66,7 @@ class ExperimentConfig(Section):
         description="type of weights and arithmetic; not given: as stored where the engine runs stored quantised weights",
     )
     dataset: DatasetChoice = Field("mixed", description="where prompts come from")
-    n: Positive = Field(100, description="prompts taken")
+    n: Positive = Field(100, le=MOST_PROMPTS, description="prompts taken")
     dataset_order: Literal["file", "shuffled"] = Field("file", description="take the first n, or shuffle first")
     prompt_format: Literal["raw", "chat"] = Field("raw", description="chat: the model's template")
     max_input_tokens: Positive | None = Field(
@@ -82,6 +74,8 @@ class ExperimentConfig(Section):
     )
     random_seed: int = Field(42, ge=0, lt=2**31, description="sampling, synthetic data, shuffles")
     decoder: DecoderConfig = Field(default_factory=DecoderConfig)
+    lora: LoraConfig | None = Field(None, description="an adapter on top of the model")
+    cold_start: bool = Field(False, description="the window holds loading and the first request; nothing is warmed up")
     warmup: WarmupConfig = Field(default_factory=WarmupConfig)
     window: WindowConfig = Field(default_factory=WindowConfig)
     baseline: BaselineConfig = Field(default_factory=BaselineConfig)
@@ -185,6 +179,7 @@ def known_keys() -> dict[tuple[str | int, ...], tuple[str, ...]]:
     fields = ExperimentConfig.model_fields
     sections: dict[str, type[Section]] = {
         "decoder": DecoderConfig,
+        "lora": LoraConfig,
         "warmup": WarmupConfig,
         "window": WindowConfig,
         "baseline": BaselineConfig,
@@ -197,6 +192,12 @@ def known_keys() -> dict[tuple[str | int, ...], tuple[str, ...]]:
 
 
 def _cross_checks(config: ExperimentConfig) -> Iterator[InitErrorDetails]:
+    if config.cold_start:
+        for name, section in (("warmup", config.warmup), ("window", config.window)):
+            if section != type(section)():
+                yield problem(
+                    (name,), None, f"a cold start has no {name} of its own: it is loading and one request", "remove it"
+                )
     if config.backend is None:
         return
     if not plugins.is_known("backends", config.backend):

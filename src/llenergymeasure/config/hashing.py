@@ -14,6 +14,7 @@ from llenergymeasure.config.experiment import ExperimentConfig
 DEFAULTS_VERSION = 1
 
 _NOT_HASHED = frozenset({"energy", "window", "baseline"})
+_STRATEGY = "warmup.strategy"  # all of the warm-up that is hashed
 _DIGITS = 16
 
 
@@ -35,12 +36,21 @@ def measurement_config_hash(config: ExperimentConfig, dataset_sha256: str | None
         what.pop("warmup", None)
     if not what.get(config.backend):
         what.pop(config.backend, None)
+    lora = what.get("lora")
+    if lora and "adapter_path" in lora:
+        what["lora"] = {**lora, "adapter_path": PurePath(lora["adapter_path"]).name}
     decoder = what.get("decoder")
     if decoder and "draft_model" in decoder:
         what["decoder"] = {**decoder, "draft_model": _portable(decoder["draft_model"])}
     if dataset_sha256 is not None:
         what["dataset"] = _dataset(what.get("dataset"), dataset_sha256)
     return digest({"defaults_version": DEFAULTS_VERSION, "config": what})
+
+
+def is_hashed(key: str) -> bool:
+    """Whether a dotted key is part of what is measured. Experiments of one study cannot differ in anything else."""
+    section = key.partition(".")[0]
+    return key == _STRATEGY if section == "warmup" else section not in _NOT_HASHED
 
 
 def study_design_hash(identities: Iterable[tuple[str, str | None]]) -> str:

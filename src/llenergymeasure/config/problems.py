@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,30 @@ from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
 from llenergymeasure.config.yaml_strict import DataPath, Document
 from llenergymeasure.errors import ConfigError
+
+# More problems than this are not read; the first ones are corrected first.
+_MOST_TOLD = 20
+
+# What a value should be, by pydantic's type of error.
+_SHOULD = {
+    "bool_parsing": "should be true or false",
+    "bool_type": "should be true or false",
+    "finite_number": "should be a finite number",
+    "float_parsing": "should be a number",
+    "float_type": "should be a number",
+    "int_from_float": "should be a whole number",
+    "int_parsing": "should be a whole number",
+    "int_parsing_size": "should be a whole number that fits in 64 bits",
+    "int_type": "should be a whole number",
+    "list_type": "should be a list",
+    "mapping_type": "should be a mapping, key: value",
+    "model_type": "should be a mapping, key: value",
+    "string_too_short": "should not be empty",
+    "string_type": "should be text",
+}
+
+# Choices of a literal in pydantic's words: 'a', 'b' or 'c'.
+_CHOICE = re.compile(r"'([^']*)'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +93,22 @@ def problems_of(error: ValidationError, known: Mapping[DataPath, Sequence[str]] 
     return tuple(_problem(line, known or {}) for line in error.errors(include_url=False))
 
 
-def config_error(problems: Sequence[Problem], document: Document | None, what: str = "configuration") -> ConfigError:
-    """One error that names every problem, each with its line when the data came from a file."""
+def config_error(
+    problems: Sequence[Problem],
+    document: Document | None,
+    what: str = "configuration",
+    flags: Collection[DataPath] = (),
+) -> ConfigError:
+    """One error that names every problem, each with its line when the data came from a file.
+
+    ``what`` stands for a file where there is none; what lies at or below a path in ``flags`` was given on the command line.
+    """
     if document is not None:
         problems = sorted(problems, key=lambda found: document.line_of(found.path) or 0)
-    return ConfigError("\n".join(f"{_where(found, document, what)}{_sentence(found)}" for found in problems))
+    told = [f"{_where(found, document, what, flags)}{_sentence(found)}" for found in problems[:_MOST_TOLD]]
+    if len(problems) > _MOST_TOLD:
+        told.append(f"… and {len(problems) - _MOST_TOLD} more")
+    return ConfigError("\n".join(told))
 
 
 def dotted(path: DataPath) -> str:
@@ -80,10 +116,12 @@ def dotted(path: DataPath) -> str:
     text = ""
     for part in path:
         text += f"[{part + 1}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
+    return text if text.isprintable() else repr(text)
 
 
-def _where(found: Problem, document: Document | None, what: str) -> str:
+def _where(found: Problem, document: Document | None, what: str, flags: Collection[DataPath]) -> str:
+    if any(found.path[: len(flag)] == flag for flag in flags):
+        return "flags: "
     if document is None:
         return f"{what}: "
     line = document.line_of(found.path)
@@ -98,7 +136,8 @@ def _sentence(found: Problem) -> str:
 def _problem(line: ErrorDetails, known: Mapping[DataPath, Sequence[str]]) -> Problem:
     path = tuple(line["loc"])
     if line["type"] == "extra_forbidden":
-        return Problem(path, f"unknown key {path[-1]!r}", did_you_mean(str(path[-1]), known.get(path[:-1], ())))
+        hint = did_you_mean(str(path[-1]), known.get(path[:-1], ()))
+        return Problem(path, f"unknown key {path[-1]!r}", hint or "remove it")
     return Problem(path, *_words(line))
 
 
@@ -107,13 +146,20 @@ def _words(line: ErrorDetails) -> tuple[str, str]:
     if line["type"] == "problem":
         return str(context["text"]), str(context["hint"])
     if line["type"] == "missing":
-        return "is needed and not given", ""
+        return "is needed and not given", f"write {line['loc'][-1]}: <value>"
     if line["type"] == "value_error":
         return str(context.get("error", line["msg"])), ""
+    if line["type"] in _SHOULD:
+        return f"{_SHOULD[line['type']]}, found {short(line['input'])}", ""
     message = line["msg"][0].lower() + line["msg"][1:]
-    return f"{message.replace('input should', 'should')}, found {_short(line['input'])}", ""
+    hint = did_you_mean(str(line["input"]), _CHOICE.findall(message)) if line["type"] == "literal_error" else ""
+    return (
+        f"{message.replace('input should', 'should')}, found {short(line['input'])}",
+        hint if hint.startswith("did you") else "",
+    )
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A value as it is shown in a message."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from llenergymeasure.config.yaml_strict import as_written
 
 
 class Section(BaseModel):
@@ -13,8 +15,16 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-Positive = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(ge=0)]
+# Bounds that nobody meets, and that keep a slip of the keyboard from filling memory or overflowing a clock.
+MOST_PROMPTS = 1_000_000
+_MOST_SECONDS = 1e7
+
+Positive = Annotated[int, Field(ge=1, lt=2**31)]
+Seconds = Annotated[float, Field(ge=0, le=_MOST_SECONDS)]
+PositiveSeconds = Annotated[float, Field(gt=0, le=_MOST_SECONDS)]
+
+# Text that may look like a number: a revision of digits, a folder named 2024.
+Text = Annotated[str, BeforeValidator(as_written), Field(min_length=1)]
 
 
 class DecoderConfig(Section):
@@ -33,7 +43,9 @@ class DecoderConfig(Section):
     ignore_eos: bool = Field(
         True, description="go on past the end token: every request yields max_new_tokens, the fair default for energy"
     )
-    speculative_decoding: bool = Field(False, description="propose tokens with a draft model")
+    speculative_decoding: bool = Field(
+        False, description="propose tokens, with a draft model or by a method of the backend"
+    )
     draft_model: str | None = Field(None, description="speculative decoding: the smaller model")
 
     @model_validator(mode="after")
@@ -49,10 +61,24 @@ class DecoderConfig(Section):
             raise ValueError("decoding_strategy: beam needs num_beams")
         if self.min_new_tokens is not None and self.min_new_tokens > self.max_new_tokens:
             raise ValueError(f"min_new_tokens {self.min_new_tokens} is above max_new_tokens {self.max_new_tokens}")
-        if self.speculative_decoding and self.draft_model is None:
-            raise ValueError("speculative_decoding needs draft_model")
         if self.draft_model is not None and not self.speculative_decoding:
             raise ValueError("draft_model needs speculative_decoding: true")
+        return self
+
+
+class LoraConfig(Section):
+    """A LoRA adapter: from the hub or from a directory."""
+
+    adapter_id: Annotated[str, Field(min_length=1)] | None = Field(None, description="repository of the hub")
+    adapter_path: Annotated[str, Field(min_length=1)] | None = Field(
+        None, description="directory that holds adapter_config.json"
+    )
+    merge_weights: bool = Field(False, description="add it to the weights; else it stays beside them and costs work")
+
+    @model_validator(mode="after")
+    def _one_place(self) -> LoraConfig:
+        if (self.adapter_id is None) == (self.adapter_path is None):
+            raise ValueError("lora needs adapter_id or adapter_path, one of them")
         return self
 
 
@@ -61,7 +87,7 @@ class WarmupConfig(Section):
 
     strategy: Literal["steady", "fixed", "none"] = Field("steady", description="until steady, a fixed number, or none")
     n_warmup: Positive = Field(5, description="batches: exactly (fixed), or at least (steady)")
-    max_seconds: float = Field(120.0, gt=0, description="end the warm-up after this time, steady or not")
+    max_seconds: PositiveSeconds = Field(120.0, description="end the warm-up after this time, steady or not")
     cv_target: float = Field(0.05, gt=0, lt=1, description="steady: coefficient of variation of the last five batches")
 
 
@@ -69,7 +95,7 @@ class WindowConfig(Section):
     """The measured interval."""
 
     min_seconds: Seconds = Field(10.0, description="whole passes over the prompts repeat until then")
-    max_seconds: Annotated[float, Field(gt=0)] | None = Field(
+    max_seconds: PositiveSeconds | None = Field(
         None, description="end at the next batch or request after this time, in the middle of a pass if need be"
     )
 
@@ -84,7 +110,7 @@ class BaselineConfig(Section):
     """Idle power before and after loading. Skipped where nothing can be metered."""
 
     enabled: bool = Field(True, description="measure idle power")
-    duration_seconds: Annotated[float, Field(gt=0)] = Field(5.0, description="length of each idle")
+    duration_seconds: PositiveSeconds = Field(5.0, description="length of each idle")
 
 
 class EnergyConfig(Section):

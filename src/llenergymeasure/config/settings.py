@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from llenergymeasure.config.expand import set_at
 from llenergymeasure.config.problems import Problem, config_error, problems_of
 from llenergymeasure.config.user import UserConfig, user_config_path
-from llenergymeasure.config.yaml_strict import scalar
 
 # Environment variables and the setting each one sets.
 VARIABLES = {
@@ -43,11 +42,14 @@ class Settings:
 
 
 def effective_settings(user: UserConfig, variables: Mapping[str, str], flags: Mapping[str, Any]) -> Settings:
-    """Lay variables over the user's configuration, and ``flags`` (dotted key to value) over both. Raises ``ConfigError``."""
+    """Lay variables over the user's configuration, and ``flags`` (dotted key to value) over both. Raises ``ConfigError``.
+
+    What a variable holds is text, and means what the field takes.
+    """
     data = user.model_dump(mode="json", exclude_unset=True)
     origins = {key: str(user_config_path()) for key, _ in _flat(data)}
     for variable, key, text in _set_variables(variables):
-        set_at(data, key, scalar(text))
+        set_at(data, key, text)
         origins[key] = variable
     for key, value in flags.items():
         set_at(data, key, value)
@@ -68,7 +70,8 @@ def _set_variables(variables: Mapping[str, str]) -> Iterator[tuple[str, str, str
 
 
 def _named(found: Problem, origins: Mapping[str, str]) -> Problem:
-    origin = origins.get(found.key)
+    key = ".".join(map(str, found.path))
+    origin = next((origin for name, origin in origins.items() if name == key or name.startswith(f"{key}.")), None)
     return found if origin is None else Problem(found.path, f"{found.message} (from {origin})", found.hint)
 
 

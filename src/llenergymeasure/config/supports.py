@@ -33,10 +33,26 @@ def unsupported(config: ExperimentConfig, spec: BackendSpec) -> Iterator[Unsuppo
             ("decoder", "speculative_decoding"),
             "speculative decoding",
         ),
+        (config.lora is not None, spec.lora, ("lora",), "LoRA adapters"),
         (config.weights == "random", spec.random_weights, ("weights",), "random weights"),
     ):
         if asked and not can:
             yield place, f"{spec.name} does not support {what}", "choose another backend, or leave it out"
+    yield from _speculation(config, spec)
+
+
+def _speculation(config: ExperimentConfig, spec: BackendSpec) -> Iterator[Unsupported]:
+    """Something has to propose the tokens."""
+    decoder, section = config.decoder, config.section(spec.name)
+    if not decoder.speculative_decoding or not spec.speculative or decoder.draft_model is not None:
+        return
+    if not any(getattr(section, name, None) is not None for name in spec.draft_free):
+        ways = " or ".join(("decoder.draft_model", *(f"{spec.name}.{name}" for name in spec.draft_free)))
+        yield (
+            ("decoder", "speculative_decoding"),
+            "speculative decoding needs something that proposes tokens",
+            f"set {ways}",
+        )
 
 
 def _not_among(place: DataPath, spec: BackendSpec, what: str, given: str, valid: tuple[str, ...]) -> Unsupported:

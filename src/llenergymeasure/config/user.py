@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
-from llenergymeasure.config.problems import config_error, problems_of
-from llenergymeasure.config.sections import Seconds, Section
+from llenergymeasure import plugins
+from llenergymeasure.config.problems import config_error, did_you_mean, problem, problems_of, short
+from llenergymeasure.config.sections import Seconds, Section, Text
 from llenergymeasure.config.yaml_strict import DataPath, load_yaml
 
 
 class OutputSettings(Section):
     """Where results and models go."""
 
-    results_dir: str = Field("./results", description="where studies are written")
-    model_cache_dir: str | None = Field(None, description="the hub's cache (HF_HOME) for workers")
+    results_dir: Text = Field("./results", description="where studies are written")
+    model_cache_dir: Text | None = Field(None, description="the hub's cache (HF_HOME) for workers")
 
 
 class MeasurementSettings(Section):
@@ -56,11 +58,30 @@ class AdvancedSettings(Section):
     )
 
 
+def _runners(runners: Mapping[str, str]) -> Mapping[str, str]:
+    """Refuse a backend or a place that nobody knows: it would never be looked at."""
+    wrong = [
+        problem((name,), at, f"{name!r} is not a backend", did_you_mean(name, plugins.names("backends")))
+        for name, at in runners.items()
+        if not plugins.is_known("backends", name)
+    ]
+    wrong += [
+        problem((name,), at, f"{short(at)} is not a place to run", "write local, or venv:PATH of an environment")
+        for name, at in runners.items()
+        if not plugins.is_known("runners", at.partition(":")[0])
+    ]
+    if wrong:
+        raise ValidationError.from_exception_data("runners", wrong)
+    return runners
+
+
 class UserConfig(Section):
     """The file ``config.yaml`` in the user's configuration folder."""
 
     output: OutputSettings = Field(default_factory=OutputSettings)
-    runners: Mapping[str, str] = Field(default_factory=dict, description="backend to where it runs: local, venv:PATH")
+    runners: Annotated[Mapping[str, str], AfterValidator(_runners)] = Field(
+        default_factory=dict, description="backend to where it runs: local, venv:PATH"
+    )
     measurement: MeasurementSettings = Field(default_factory=MeasurementSettings)
     execution: ExecutionSettings = Field(default_factory=ExecutionSettings)
     ui: UiSettings = Field(default_factory=UiSettings)
@@ -75,9 +96,9 @@ def user_config_path() -> Path:
 def load_user_config(path: Path | None = None) -> UserConfig:
     """The user's configuration, or the defaults when there is no file. Raises ``ConfigError`` with position."""
     path = path or user_config_path()
-    if not path.exists():
+    if not os.path.lexists(path):
         return UserConfig()
-    document = load_yaml(path)
+    document = load_yaml(path, may_be_empty=True)
     try:
         return UserConfig.model_validate(document.data)
     except ValidationError as error:

@@ -20,8 +20,10 @@ from llenergymeasure.errors import ConfigError
 DataPath = tuple[str | int, ...]
 
 _MAX_BYTES = 4_000_000
-_MAX_DEPTH = 64
-_MAX_NODES = 500_000
+_MAX_DEPTH = 32
+_MAX_NODES = 200_000
+_MAX_KEYS = 500
+_MAX_KEY = 200
 _MAX_DIGITS = 300
 
 _NULL = {"", "~", "null", "Null", "NULL"}
@@ -30,6 +32,7 @@ _SPECIAL = {".inf": "inf", "+.inf": "inf", "-.inf": "-inf", ".nan": "nan"}
 _INT = re.compile(r"[-+]?\d+(?:_\d+)*")
 _BASED = re.compile(r"0x[0-9a-fA-F]+|0o[0-7]+")
 _FLOAT = re.compile(r"[-+]?(?:\.\d+|\d+(?:\.\d*)?)(?:[eE][-+]?\d+)?")
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 _STR_TAG = "tag:yaml.org,2002:str"
 
 
@@ -45,13 +48,22 @@ class WrittenFloat(float):
     text: str
 
 
+def as_written(value: object) -> object:
+    """The text of a number that remembers it; anything else as it is."""
+    return value.text if isinstance(value, WrittenInt | WrittenFloat) else value
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A configuration file as plain data. ``lines`` gives the line (from 1) of each key and list entry by its path."""
+    """A configuration file as plain data, with the text it was read from.
+
+    ``lines`` gives the line (from 1) of each key and list entry by its path.
+    """
 
     path: Path
     data: Mapping[str, Any]
     lines: Mapping[DataPath, int] = field(default_factory=dict)
+    text: str = ""
 
     def line_of(self, path: DataPath) -> int | None:
         """The line of ``path``, or of the nearest enclosing entry that stands in the file."""
@@ -62,22 +74,30 @@ class Document:
         return None
 
 
-def load_yaml(path: Path) -> Document:
+def load_yaml(path: Path, *, may_be_empty: bool = False) -> Document:
     """The mapping in a YAML file. Raises ``ConfigError`` with file and line."""
     try:
-        raw = path.read_bytes()
+        with open(path, "rb") as file:
+            raw = file.read(_MAX_BYTES + 1)  # never more: a device file has no end
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}", hint="check the path") from error
+    except ValueError as error:
+        raise ConfigError(f"{str(path)!r}: cannot be read: {error}", hint="check the path") from error
     if len(raw) > _MAX_BYTES:
-        raise ConfigError(f"{path}: {len(raw):,} bytes are too many for a configuration", hint="is it the right file?")
+        raise ConfigError(
+            f"{path}: more than {_MAX_BYTES:,} bytes are too many for a configuration", hint="is it the right file?"
+        )
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start})", hint="save the file as UTF-8") from error
-    return parse_yaml(text, path)
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigError(
+            f"{path}:{line}: is not UTF-8 text (byte {error.start})", hint="save the file as UTF-8"
+        ) from error
+    return parse_yaml(text, path, may_be_empty=may_be_empty)
 
 
-def parse_yaml(text: str, path: Path) -> Document:
+def parse_yaml(text: str, path: Path, *, may_be_empty: bool = False) -> Document:
     """The mapping in a YAML text; ``path`` names it in errors."""
     builder = _Builder(path)
     try:
@@ -86,15 +106,45 @@ def parse_yaml(text: str, path: Path) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        raise ConfigError(f"{path}{where}: not valid YAML: {error.problem or error.context}") from error
+        problem = error.problem or error.context or ""
+        raise ConfigError(f"{path}{where}: not valid YAML: {problem}", hint=_remedy(problem, text, mark)) from error
+    except yaml.reader.ReaderError as error:
+        line, name = _unreadable(text, error)
+        raise ConfigError(f"{path}:{line}: the character {name} is not allowed", hint="remove it") from error
     except (yaml.YAMLError, ValueError) as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from error
+        raise ConfigError(f"{path}: not valid YAML: {error}", hint="is it the right file?") from error
     data = builder.root
-    if data is None:
+    if data is None or data == {}:
+        if may_be_empty:
+            return Document(path, {}, text=text)
         raise ConfigError(f"{path}: the file is empty", hint="it needs at least: model: <name>")
     if not isinstance(data, dict):
-        raise ConfigError(f"{path}:1: expected settings as `key: value`, found {_kind(data)}")
-    return Document(path, data, builder.lines)
+        raise ConfigError(
+            f"{path}:1: expected settings as `key: value`, found {_kind(data)}", hint="for example: model: <name>"
+        )
+    return Document(path, data, builder.all_lines(), text)
+
+
+def _remedy(problem: str, text: str, mark: Any) -> str:
+    """What to do about an error of the parser, whose words are about grammar."""
+    lines = text.splitlines()
+    if mark and mark.line < len(lines) and "\t" in lines[mark.line]:
+        return "use spaces instead of tabs"
+    if "mapping values" in problem or "expected key" in problem or "block" in problem:
+        return "check the indentation here and above; text that holds ': ' needs quotes"
+    if "escape" in problem:
+        return "in double quotes a backslash begins an escape: double it, or use single quotes"
+    if "depth" in problem:
+        return "is it the right file?"
+    return "check quotes, brackets and indentation here and above"
+
+
+def _unreadable(text: str, error: yaml.reader.ReaderError) -> tuple[int, str]:
+    """(line, name) of the first character that YAML does not allow; the parser tells its place in bytes or in characters."""
+    found = _FORBIDDEN.search(text)
+    if found is None:
+        return 1, str(error.reason)
+    return text.count("\n", 0, found.start()) + 1, f"U+{ord(found[0]):04X}"
 
 
 def scalar(text: str) -> Any:
@@ -144,8 +194,13 @@ class _Builder:
         self._anchors: dict[str, Any] = {}
         self._nodes = 0
         self._documents = 0
+        self._merged: dict[DataPath, int] = {}
         self.root: Any = None
         self.lines: dict[DataPath, int] = {}
+
+    def all_lines(self) -> dict[DataPath, int]:
+        """Of a key that ``<<`` brought in, the line of the merge."""
+        return self._merged | self.lines
 
     def take(self, event: Any) -> None:
         if isinstance(event, yaml.DocumentStartEvent):
@@ -178,10 +233,14 @@ class _Builder:
         if key == "<<" and event.implicit[0]:
             top.merge = True
             return
+        if len(key) > _MAX_KEY:
+            raise self._error(event, f"a key of {len(key):,} characters", "is a quote missing?")
         here = (*top.path, key)
         if here in self.lines:  # a key that << merged in has no line, and gives way
             first = self.lines[here]
             raise self._error(event, f"{key!r} stands here again (first in line {first})", "remove one of the two")
+        if len(top.value) >= _MAX_KEYS:
+            raise self._error(event, f"more than {_MAX_KEYS} keys in one mapping", "is it the right file?")
         top.key = key
         self.lines[here] = event.start_mark.line + 1
 
@@ -194,7 +253,7 @@ class _Builder:
         """A copy that counts: an alias to an alias to an alias may stand for a billion values."""
         self._count(event)
         if depth > _MAX_DEPTH:
-            raise self._error(event, f"nested more than {_MAX_DEPTH} levels deep", "")
+            raise self._error(event, f"nested more than {_MAX_DEPTH} levels deep", "is it the right file?")
         if isinstance(value, dict):
             return {key: self._copy(event, item, depth + 1) for key, item in value.items()}
         if isinstance(value, list):
@@ -208,7 +267,7 @@ class _Builder:
         if event.tag not in (None, "!"):
             raise self._error(event, f"the tag {event.tag} is not allowed", "write a plain value")
         if len(self._stack) >= _MAX_DEPTH:
-            raise self._error(event, f"nested more than {_MAX_DEPTH} levels deep", "")
+            raise self._error(event, f"nested more than {_MAX_DEPTH} levels deep", "is it the right file?")
         value: dict[str, Any] | list[Any] = {} if isinstance(event, yaml.MappingStartEvent) else []
         self._stack.append(_Open(value, self._next_path(), event.anchor))
 
@@ -216,7 +275,11 @@ class _Builder:
         if not self._stack:
             return ()
         top = self._stack[-1]
-        return (*top.path, top.key or "<<") if isinstance(top.value, dict) else (*top.path, len(top.value))
+        return (
+            (*top.path, "<<" if top.key is None else top.key)
+            if isinstance(top.value, dict)
+            else (*top.path, len(top.value))
+        )
 
     def _place(self, event: Any, value: Any, anchor: str | None) -> None:
         self._count(event)
@@ -245,6 +308,7 @@ class _Builder:
                 raise self._error(event, "<< needs a mapping", "merge an anchor of a mapping: <<: *name")
             for key, item in part.items():
                 top.value.setdefault(key, item)
+                self._merged.setdefault((*top.path, key), event.start_mark.line + 1)
 
     def _count(self, event: Any) -> None:
         self._nodes += 1
@@ -269,4 +333,4 @@ def leaves(data: Any, path: DataPath = ()) -> Iterator[tuple[DataPath, Any]]:
 
 
 def _kind(value: Any) -> str:
-    return "a list" if isinstance(value, list) else f"{value!r}"
+    return "a list" if isinstance(value, list) else f"{value!r}"[:60]

@@ -76,7 +76,8 @@ class TreeCpuTime:
             pid = queue.pop()
             if pid not in self._known and not self._add(pid):
                 continue
-            queue += [child for child in self._table.children(pid) if child not in self._known]
+            # This process reads; it does none of the work that is read.
+            queue += [child for child in self._table.children(pid) if child not in self._known and child != os.getpid()]
 
     def _add(self, pid: int) -> bool:
         """Follow a process; all it used so far counts, for it descends from the root."""

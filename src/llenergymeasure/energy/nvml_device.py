@@ -104,6 +104,13 @@ def quantities_of(nvml: Any, handle: Any) -> Iterator[Quantity]:
         lambda now_ns: _true(nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)),
     )
     yield quantity("utilisation", "%", _SLOW_HZ, lambda now_ns: float(nvml.nvmlDeviceGetUtilizationRates(handle).gpu))
+    yield quantity(
+        "utilisation",
+        "%",
+        _SLOW_HZ,
+        lambda now_ns: float(nvml.nvmlDeviceGetUtilizationRates(handle).memory),
+        detail="memory",
+    )
     yield quantity("memory", "B", _SLOW_HZ, lambda now_ns: float(nvml.nvmlDeviceGetMemoryInfo(handle).used))
     for cause, policy in (
         ("power", nvml.NVML_PERF_POLICY_POWER),

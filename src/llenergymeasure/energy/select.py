@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from llenergymeasure import plugins
 from llenergymeasure.energy.contract import EnergySource, OpenSource, Surroundings, Unavailable
 from llenergymeasure.errors import EnergyError, LLEMError
-from llenergymeasure.model.reading import ENERGY_KINDS, Channel, SourceVerdict, Status
+from llenergymeasure.model.reading import ENERGY_KINDS, Channel, ChannelKind, SourceVerdict, Status
 
 AUTO, NONE = "auto", "none"
 
@@ -57,6 +57,14 @@ def load_source(name: str) -> OpenSource:
     """The entry point of a source by name. Raises ``LLEMError``."""
     found: OpenSource = plugins.load("energy", name)
     return found
+
+
+_IN_WORDS: dict[ChannelKind, str] = {
+    "counter": "energy counter",
+    "power_instant": "instant power",
+    "power_mean": "mean power",
+    "model": "estimated from CPU time",
+}
 
 
 def select(
@@ -166,10 +174,10 @@ def _verdict(one: _Tried, kept: tuple[Channel, ...], auto: bool) -> SourceVerdic
 
 
 def _described(channels: tuple[Channel, ...]) -> str:
-    """``2 × NVIDIA H100 (gpu): counter, power_instant``."""
+    """``2 × NVIDIA H100 (gpu): energy counter, instant power``."""
     devices = {(channel.device, channel.domain): channel.device_name for channel in channels}
     names = Counter((name, domain) for (_, domain), name in devices.items())
-    kinds = dict.fromkeys(channel.kind for channel in channels if channel.kind in ENERGY_KINDS)
+    kinds = dict.fromkeys(_IN_WORDS[channel.kind] for channel in channels if channel.kind in ENERGY_KINDS)
     what = ", ".join(
         f"{f'{count} × ' if count > 1 else ''}{name} ({domain})" for (name, domain), count in names.items()
     )

@@ -8,7 +8,12 @@ from pathlib import Path
 
 import psutil
 
+from llenergymeasure.machine.gpus import gpus
 from llenergymeasure.model.machine import Machine
+from llenergymeasure.worker.identity import interpreter
+
+# Packages of the host's interpreter that decide what is computed and read.
+_HOST_PACKAGES = ("numpy", "scipy", "pydantic", "pyarrow", "psutil", "nvidia-ml-py")
 
 
 def cpu_model() -> str:
@@ -52,6 +57,16 @@ def _power_source() -> str | None:
     return "mains" if battery.power_plugged else "battery"
 
 
+def _distribution() -> str | None:
+    """The name and version that the system gives itself: ``Debian GNU/Linux 12 (bookworm)``, ``macOS 15.1``."""
+    if platform.system() == "Darwin":
+        return f"macOS {platform.mac_ver()[0]}"
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME")
+    except OSError:
+        return None
+
+
 def snapshot() -> Machine:
     """The machine now."""
     return Machine(
@@ -64,4 +79,7 @@ def snapshot() -> Machine:
         memory_bytes=psutil.virtual_memory().total,
         cpu_governor=_governor(),
         power_source=_power_source(),
+        gpus=gpus(),
+        distribution=_distribution(),
+        interpreter=interpreter(_HOST_PACKAGES),
     )

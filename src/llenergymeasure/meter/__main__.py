@@ -20,7 +20,7 @@ from llenergymeasure.meter.loop import batches_of, read_once, read_until
 from llenergymeasure.meter.schedule import Every, Task
 from llenergymeasure.model.event import ClockTriple, EventLog, Finished, Hello, MeterCost, Metered
 from llenergymeasure.model.folder import DRIVER_EVENTS, JOB, METER_EVENTS, METER_READINGS
-from llenergymeasure.model.job import TrialJob, read_job
+from llenergymeasure.model.job import MeterJob, TrialJob, read_job
 from llenergymeasure.units import NS_PER_S, ns_to_s
 from llenergymeasure.worker.identity import process_identity
 from llenergymeasure.worker.lifeline import die_with_parent
@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> int:
     log.write(Hello(process_identity()))
     try:
         job = read_job(folder / JOB)
-        if not isinstance(job, TrialJob):
+        if not isinstance(job, TrialJob | MeterJob):
             raise LLEMError(f"{folder / JOB}: a {job.kind} job is not metered")
         around = surroundings(WorkerPid(folder / DRIVER_EVENTS))
         with (

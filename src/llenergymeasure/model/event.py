@@ -48,8 +48,9 @@ class SessionFacts:
     """What an opened backend says of itself. ``None`` is "it does not say".
 
     ``device_ids`` are the devices that work (a GPU's UUID, or ``cpu``): theirs is the energy that counts. Bytes are what is held
-    in memory for weights and for the key-value cache. ``effective_options`` is what options not given became. ``batching``:
-    whether the session forms static batches or the engine schedules requests itself.
+    in memory for weights and for the key-value cache; ``kv_element_bytes`` those of one number in the cache, keys and values
+    averaged. ``effective_options`` is what options not given became. ``batching``: whether the session forms static batches or
+    the engine schedules requests itself.
     """
 
     engine: str
@@ -62,6 +63,7 @@ class SessionFacts:
     parameters: int | None = None
     weight_bytes: int | None = None
     kv_bytes: int | None = None
+    kv_element_bytes: float | None = None
     attention: str | None = None
     threads: int | None = None
     effective_options: Mapping[str, JsonValue] = field(default_factory=dict)
@@ -91,11 +93,19 @@ class WarmupDone:
 
 @dataclass(frozen=True, slots=True)
 class WindowDone:
-    """How the window ended: ``passes`` completed, and whether the last one was cut."""
+    """How the window ended: ``passes`` completed, and whether the last one was cut. A cold start ends by ``first_request``."""
 
     passes: int
     partial: bool
-    stopped_by: Literal["length", "max_seconds", "signal"]
+    stopped_by: Literal["length", "max_seconds", "signal", "first_request"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileCache:
+    """Bytes of the model's files just before loading, and how many of them the operating system held in memory."""
+
+    total_bytes: int
+    resident_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +222,7 @@ Event = (
     | WarmupBatch
     | WarmupDone
     | WindowDone
+    | FileCache
     | Submission
     | RequestDone
     | MemoryFacts

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from llenergymeasure.errors import LLEMError
 from llenergymeasure.model.codec import CodecError, JsonValue, decode, from_line, to_line
-from llenergymeasure.model.machine import Architecture
+from llenergymeasure.model.machine import Architecture, GitState
 
 # Raised when a job or an event changes its meaning; host and worker refuse a partner of another version.
 PROTOCOL_VERSION = 1
@@ -32,6 +32,7 @@ class ModelRef:
     architecture: Architecture | None = None
     architecture_reason: str | None = None
     weight_bytes: int | None = None
+    has_tokenizer: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +61,16 @@ class Decoder:
 
 @dataclass(frozen=True, slots=True)
 class Lora:
-    """A LoRA adapter in a directory, applied beside the weights or merged into them."""
+    """A LoRA adapter in a directory, applied beside the weights or merged into them.
+
+    ``revision`` is the hub's commit; ``sha256`` identifies a local adapter's weights.
+    """
 
     name: str
     path: str
     merge_weights: bool = False
+    revision: str | None = None
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +191,18 @@ class TrialJob:
     trust_remote_code: bool = False
     site: Site = field(default_factory=Site)
     settings: tuple[Setting, ...] = ()
+    study_git: GitState | None = None
     runner: str = "local"
     kind: Literal["trial"] = "trial"
+    protocol_version: int = PROTOCOL_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class MeterJob:
+    """Reads channels around code that is not a trial of ours."""
+
+    metering: Metering
+    kind: Literal["meter"] = "meter"
     protocol_version: int = PROTOCOL_VERSION
 
 
@@ -204,7 +220,9 @@ class PrepareJob:
     """Turns the prompts in ``prompts.json`` of its folder into token ids.
 
     The first ``n`` prompts are the window's; the rest, up to ``n_warmup`` of them, are the warm-up's. ``max_input_tokens`` cuts
-    the content; what was cut is counted.
+    the content; so does what the model holds (``context_limit``) beside the prompt's own output, ``max_new_tokens`` unless it
+    says another; what was cut is counted. ``tokenizer``: the model's own, or, for a model that has none, ids drawn from its
+    vocabulary, which serve prompts of exact lengths only.
     """
 
     backend: str
@@ -213,6 +231,10 @@ class PrepareJob:
     n_warmup: int
     max_input_tokens: int | None
     prompt_format: Literal["raw", "chat"] = "raw"
+    max_new_tokens: int = 1
+    context_limit: int | None = None
+    tokenizer: Literal["model", "vocabulary"] = "model"
+    trust_remote_code: bool = False
     kind: Literal["prepare"] = "prepare"
     protocol_version: int = PROTOCOL_VERSION
 
@@ -240,7 +262,7 @@ class ServeJob:
     protocol_version: int = PROTOCOL_VERSION
 
 
-Job = TrialJob | ProbeJob | PrepareJob | ConvertJob | ServeJob
+Job = TrialJob | MeterJob | ProbeJob | PrepareJob | ConvertJob | ServeJob
 _JOBS: dict[str, type[Any]] = {cls.__dataclass_fields__["kind"].default: cls for cls in get_args(Job)}
 
 

@@ -20,22 +20,52 @@ class ProcessIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One accelerator as its driver describes it. ``None`` where the driver does not say."""
+    """One accelerator as its driver describes it. ``None`` where the driver does not say.
+
+    ``power_limit_w`` is the limit in force, ``power_limit_default_w`` the one it leaves the factory with; ``*_clock_max_mhz``
+    are the highest clocks, ``application_*_clock_mhz`` the ones that are asked for.
+    """
 
     uuid: str
     name: str
     memory_bytes: int | None = None
     driver_version: str | None = None
+    vbios_version: str | None = None
     compute_capability: str | None = None
     power_limit_w: float | None = None
+    power_limit_default_w: float | None = None
+    sm_clock_max_mhz: int | None = None
+    memory_clock_max_mhz: int | None = None
+    application_sm_clock_mhz: int | None = None
+    application_memory_clock_mhz: int | None = None
     persistence_mode: bool | None = None
     ecc: bool | None = None
     mig: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
+class Interpreter:
+    """A Python, with the versions of the packages that decide what it does.
+
+    ``cuda_version`` is the CUDA that is here and ``cuda_source`` what says so (``torch``, which brings its own, ``version file`` or
+    ``nvcc``); ``container`` is the runtime that it runs in (``docker``, ``podman``, ...), ``None`` outside of any that is known.
+    """
+
+    python_version: str
+    implementation: str
+    packages: Mapping[str, str] = field(default_factory=dict)
+    cuda_version: str | None = None
+    cuda_source: str | None = None
+    container: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
-    """The host of a trial."""
+    """The host of a trial.
+
+    ``distribution`` is the operating system's own name with its version; ``power_source`` is ``mains`` or ``battery``, ``None``
+    for a machine without a battery; ``interpreter`` is the Python of the trial driver. No name of a host or a user is kept.
+    """
 
     os: str
     kernel: str
@@ -47,15 +77,16 @@ class Machine:
     cpu_governor: str | None
     power_source: str | None
     gpus: tuple[Gpu, ...] = ()
+    distribution: str | None = None
+    interpreter: Interpreter | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Interpreter:
-    """The Python that a worker runs in, with the versions of the packages that decide what it does."""
+class GitState:
+    """Where a file stands in its git repository: the commit that is checked out, and whether the file differs from it."""
 
-    python_version: str
-    implementation: str
-    packages: Mapping[str, str] = field(default_factory=dict)
+    commit: str
+    dirty: bool
 
 
 @dataclass(frozen=True, slots=True)

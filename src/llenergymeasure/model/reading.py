@@ -124,6 +124,14 @@ class Readings:
         self.value.append(reading.value)
         self.status.append(int(reading.status))
 
+    def extend(self, later: Readings) -> None:
+        """Take the readings of another, which come after these."""
+        self.t_ns.extend(later.t_ns)
+        self.call_ns.extend(later.call_ns)
+        self.channel.extend(later.channel)
+        self.value.extend(later.value)
+        self.status.extend(later.status)
+
     def __len__(self) -> int:
         return len(self.t_ns)
 
@@ -132,3 +140,13 @@ class Readings:
             self.t_ns, self.call_ns, self.channel, self.value, self.status, strict=True
         ):
             yield Reading(t_ns, call_ns, channel, value, Status(status))
+
+
+@dataclass(frozen=True, slots=True)
+class Readout:
+    """What was read, of which channels, and the devices whose energy counts: all that an energy is computed from."""
+
+    channels: tuple[Channel, ...]
+    verdicts: tuple[SourceVerdict, ...]
+    readings: Readings
+    device_ids: tuple[str, ...]

@@ -31,7 +31,9 @@ class Completion:
     not tell is ``-1``: it is a token all the same.
 
     ``engine_output_tokens`` is the engine's own count, kept beside ours; ``engine_queue_ms`` the time the engine says the
-    request waited before its work began. Either is ``None`` when the engine reports none.
+    request waited before its work began; ``engine_cached_tokens`` those of the input that a prefix cache spared it;
+    ``engine_drafted_tokens`` those that speculation proposed, ``engine_accepted_tokens`` those of them that were kept. Each is
+    ``None`` when the engine reports none.
     """
 
     sequence: int
@@ -41,6 +43,9 @@ class Completion:
     engine_input_tokens: int | None = None
     engine_output_tokens: int | None = None
     engine_queue_ms: float | None = None
+    engine_cached_tokens: int | None = None
+    engine_drafted_tokens: int | None = None
+    engine_accepted_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,9 @@ class RequestRecord:
     engine_input_tokens: int | None = None
     engine_output_tokens: int | None = None
     engine_queue_ms: float | None = None
+    engine_cached_tokens: int | None = None
+    engine_drafted_tokens: int | None = None
+    engine_accepted_tokens: int | None = None
 
     @property
     def first_token_ns(self) -> int | None:

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llenergymeasure.model.event import ClockTriple, MemoryFacts, SessionFacts, WarmupDone, WindowDone
+from llenergymeasure.model.event import (
+    ClockTriple,
+    FileCache,
+    MemoryFacts,
+    MeterCost,
+    SessionFacts,
+    WarmupDone,
+    WindowDone,
+)
 from llenergymeasure.model.inputs import InputsDescription
 from llenergymeasure.model.job import TrialJob
 from llenergymeasure.model.machine import Interpreter, Machine, ProcessIdentity
 from llenergymeasure.model.mark import Mark
-from llenergymeasure.model.reading import Channel, Readings, SourceVerdict
+from llenergymeasure.model.reading import Channel, Readings, Readout, SourceVerdict
 from llenergymeasure.model.request import RequestRecord
 
 TRACE_VERSION = "2.0"
@@ -39,6 +47,8 @@ class TraceHead:
     channels: tuple[Channel, ...]
     verdicts: tuple[SourceVerdict, ...]
     clock: tuple[ClockTriple, ...]
+    file_cache: FileCache | None = None
+    meter_cost: MeterCost | None = None
     version: str = TRACE_VERSION
 
 
@@ -49,3 +59,8 @@ class Trace:
     head: TraceHead
     requests: tuple[RequestRecord, ...]
     readings: Readings
+
+    @property
+    def readout(self) -> Readout:
+        """What its meter read, for the devices that its session says worked."""
+        return Readout(self.head.channels, self.head.verdicts, self.readings, self.head.session.device_ids)

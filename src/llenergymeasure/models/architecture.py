@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llenergymeasure.model.machine import Architecture
+from llenergymeasure.model.tensor import Tensor
 from llenergymeasure.models.families import (
     FAMILIES,
     Counts,
@@ -22,7 +23,7 @@ from llenergymeasure.models.families import (
     whole,
 )
 from llenergymeasure.models.gguf import Gguf
-from llenergymeasure.models.weights import StoredWeights, Tensor
+from llenergymeasure.models.weights import StoredWeights
 
 _LATENT = "latent attention (MLA): its arithmetic and cache depend on how the engine folds the projections"
 _NOT_ATTENTION = "layers that are not attention are not counted"

@@ -103,7 +103,7 @@ def _alone(model: Builtin, say: Say) -> Iterator[None]:
     try:
         lock.acquire(blocking=False)
     except filelock.Timeout:
-        say(f"waiting for another process that downloads {model.name}", None)
+        say(f"waiting for another process that downloads {model.name}")
         lock.acquire()
     try:
         yield

@@ -29,9 +29,9 @@ class Unfit:
     remedy: str
 
 
-def model_for(spec: BackendSpec, model: ModelRef) -> ModelRef | NeedsConversion | Unfit:
-    """The model as the backend opens it, or what stands between them."""
-    if model.format in spec.formats:
+def model_for(spec: BackendSpec, model: ModelRef, *, packed: bool = False) -> ModelRef | NeedsConversion | Unfit:
+    """The model as the backend opens it, or what stands between them. ``packed``: it keeps the blocks of a GGUF."""
+    if model.format in spec.formats or (packed and model.format == "gguf"):
         return model
     if model.format == "directory":
         return Unfit(

@@ -47,9 +47,14 @@ def problems_of(folder: Path, weights: Weights) -> tuple[str, ...]:
         stored_weights(folder)
     except ConfigError as error:
         problems.append(str(error))
-    if not any(next(folder.glob(pattern), None) for pattern in _TOKENIZERS):
+    if not has_tokenizer(folder):
         problems.append(f"{folder}: has no tokenizer: none of {', '.join(_TOKENIZERS)}")
     return tuple(problems)
+
+
+def has_tokenizer(folder: Path) -> bool:
+    """Whether a directory holds the files of a tokenizer."""
+    return any(next(folder.glob(pattern), None) for pattern in _TOKENIZERS)
 
 
 def open_directory(folder: Path, *, name: str, revision: str | None, weights: Weights, digest: bool = True) -> ModelRef:
@@ -76,6 +81,7 @@ def open_directory(folder: Path, *, name: str, revision: str | None, weights: We
         architecture=architecture,
         architecture_reason=reason,
         weight_bytes=None if stored is None else stored.bytes,
+        has_tokenizer=has_tokenizer(folder),
     )
 
 

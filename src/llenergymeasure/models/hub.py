@@ -15,6 +15,7 @@ from pathlib import Path
 
 from llenergymeasure.errors import ConfigError
 from llenergymeasure.models.directory import Weights, problems_of
+from llenergymeasure.models.hub_progress import progress_to
 from llenergymeasure.models.progress import Say
 
 _NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?")
@@ -93,7 +94,7 @@ def fetch(hub: Hub, name: str, revision: str | None, weights: Weights, say: Say)
     except ConfigError as error:
         if here is None or not whole:
             raise
-        say(f"using the cached commit {here.commit[:12]} of {name} ({error})", None)
+        say(f"using the cached commit {here.commit[:12]} of {name} ({error})")
         return here
     return _download(hub, name, listing, weights, say)
 
@@ -108,7 +109,7 @@ def look_up(hub: Hub, name: str, revision: str | None) -> Listing:
     from huggingface_hub import HfApi
 
     api = HfApi(endpoint=hub.endpoint)
-    with _translated(hub, name, revision):
+    with translated(hub, name, revision):
         info = api.model_info(name, revision=revision, files_metadata=True)
         if info.gated:
             api.auth_check(name)
@@ -169,14 +170,15 @@ def _download(hub: Hub, name: str, listing: Listing, weights: Weights, say: Say)
         lacking = disk_problem(hub, needed)
         if lacking:
             raise ConfigError(f"{name}: {lacking}", hint="free space, or set HF_HOME to another disk")
-        say(f"downloading {name} at {listing.commit[:12]} from the hub: {needed / 1e6:,.1f} MB", None)
-    with _translated(hub, name, listing.commit):
+        say(f"downloading {name} at {listing.commit[:12]} from the hub: {needed / 1e6:,.1f} MB")
+    with translated(hub, name, listing.commit):
         path = snapshot_download(
             name,
             revision=listing.commit,
             allow_patterns=list(wanted(listing, weights)),
             cache_dir=hub.folder,
             endpoint=hub.endpoint,
+            tqdm_class=progress_to(say, f"downloading {name}"),
         )
     return Snapshot(Path(path), listing.commit)
 
@@ -191,7 +193,7 @@ def disk_problem(hub: Hub, needed_bytes: int) -> str | None:
 
 
 @contextmanager
-def _translated(hub: Hub, name: str, revision: str | None) -> Iterator[None]:
+def translated(hub: Hub, name: str, revision: str | None) -> Iterator[None]:
     """The library's errors, in words that say what to do."""
     from huggingface_hub import errors
 

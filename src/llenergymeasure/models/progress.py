@@ -1,8 +1,11 @@
-"""How model resolution talks to a person who waits."""
+"""How whoever works talks to a person who waits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
-# Called with words, and with the fraction done in [0, 1] when it is known.
-Say = Callable[[str, float | None], None]
+
+class Say(Protocol):
+    """Called with words, and with the fraction done in [0, 1] when it is known."""
+
+    def __call__(self, message: str, fraction: float | None = None) -> None: ...

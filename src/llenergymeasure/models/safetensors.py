@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from llenergymeasure.errors import ConfigError
-from llenergymeasure.models.weights import StoredWeights, Tensor, WeightFile
+from llenergymeasure.model.tensor import Tensor
+from llenergymeasure.models.weights import StoredWeights, WeightFile
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"

@@ -6,26 +6,13 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
+
+from llenergymeasure.model.tensor import Tensor
 
 # A digest reads this many blocks of this size from each file, evenly spread, the first and the last among them.
 _SAMPLES = 64
 _SAMPLE_BYTES = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """One stored tensor. ``type`` is the format's own name for how its numbers are stored."""
-
-    name: str
-    type: str
-    shape: tuple[int, ...]
-    bytes: int
-
-    @property
-    def elements(self) -> int:
-        return prod(self.shape)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from llenergymeasure.model.job import (
     Decoder,
     Identity,
     Limits,
+    Lora,
     Metering,
     ModelRef,
     Protocol,
@@ -19,6 +20,7 @@ from llenergymeasure.model.job import (
     Site,
     TrialJob,
 )
+from llenergymeasure.model.machine import GitState
 from llenergymeasure.plan.order import CycleOrder, PlannedTrial
 
 
@@ -46,6 +48,8 @@ class PlannedExperiment:
     limits: Limits
     weights: Literal["real", "random"] = "real"
     draft_model: ModelRef | None = None
+    lora: Lora | None = None
+    cold_start: bool = False
     trust_remote_code: bool = False
 
 
@@ -72,7 +76,7 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A study before it runs."""
+    """A study before it runs. ``energy`` says in words what the meter will read."""
 
     name: str
     study_design_hash: str
@@ -85,6 +89,8 @@ class Plan:
     llenergymeasure_version: str
     site: Site = field(default_factory=Site)
     settings: tuple[Setting, ...] = ()
+    study_git: GitState | None = None
+    energy: str = ""
     schema_version: str = "2.0"
 
     def experiment_of(self, trial: PlannedTrial) -> PlannedExperiment:
@@ -120,8 +126,11 @@ def job_for(plan: Plan, trial: PlannedTrial, *, attempt: int, experiment_id: str
         limits=experiment.limits,
         weights=experiment.weights,
         draft_model=experiment.draft_model,
+        lora=experiment.lora,
+        cold_start=experiment.cold_start,
         trust_remote_code=experiment.trust_remote_code,
         site=plan.site,
         settings=plan.settings,
+        study_git=plan.study_git,
         runner=experiment.runner,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from llenergymeasure.backends.contract import BackendSpec
 from llenergymeasure.config import backend_section
@@ -16,6 +17,7 @@ from llenergymeasure.model.job import (
     BackendChoice,
     Decoder,
     Limits,
+    Lora,
     Metering,
     ModelRef,
     Protocol,
@@ -43,6 +45,7 @@ class PointFacts:
     inputs: str
     measurement_config_hash: str
     draft_model: ModelRef | None = None
+    lora: Lora | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +95,9 @@ def precision_of(config: ExperimentConfig, spec: BackendSpec, model: ModelRef, d
     return "bf16"
 
 
-def input_limit(config: ExperimentConfig, model: ModelRef) -> int | None:
-    """Tokens that a prompt may have: as configured, and no more than the model can hold beside its output."""
-    room = None
-    if model.architecture is not None:
-        room = max(1, model.architecture.context_limit - config.decoder.max_new_tokens)
-    limits = [limit for limit in (config.max_input_tokens, room) if limit is not None]
-    return min(limits) if limits else None
+def context_limit(model: ModelRef) -> int | None:
+    """Tokens of input and output together that a model holds."""
+    return None if model.architecture is None else model.architecture.context_limit
 
 
 def inputs_name(config: ExperimentConfig, model: ModelRef, dataset_sha256: str, tokenizer: str, n_warmup: int) -> str:
@@ -110,9 +109,9 @@ def inputs_name(config: ExperimentConfig, model: ModelRef, dataset_sha256: str, 
             "n": [config.n, n_warmup],
             "order": [config.dataset_order, config.random_seed],
             "format": config.prompt_format,
-            "limit": input_limit(config, model),
+            "limit": [config.max_input_tokens, context_limit(model)],
             "max_new_tokens": config.decoder.max_new_tokens,
-            "tokenizer": tokenizer,
+            "tokenizer": [tokenizer, model.has_tokenizer],
         }
     )
 
@@ -136,7 +135,7 @@ def resolve(
     limits = Limits(run_seconds=run_seconds)
     silence = {**limits.silence_seconds, **(host.silence_seconds or {})}
     return PlannedExperiment(
-        label=label(config, precision, concurrency),
+        label=label(config, precision, concurrency, varied),
         config=config.resolved(),
         measurement_config_hash=facts.measurement_config_hash,
         environment=None,
@@ -156,13 +155,28 @@ def resolve(
         limits=Limits(run_seconds=run_seconds, silence_seconds=silence),
         weights=config.weights,
         draft_model=facts.draft_model,
+        lora=facts.lora,
+        cold_start=config.cold_start,
         trust_remote_code=config.trust_remote_code,
     )
 
 
-def label(config: ExperimentConfig, precision: str, concurrency: int) -> str:
-    """``smollm2-135m / pytorch / bf16 / 8 parallel``."""
-    return f"{short_name(config.model)} / {config.backend} / {precision.replace('_', ' ')} / {concurrency} parallel"
+def label(
+    config: ExperimentConfig, precision: str, concurrency: int, varied: Mapping[str, object] = MappingProxyType({})
+) -> str:
+    """``smollm2-135m / pytorch / bf16 / 8 parallel``, then what else the study varies: ``/ max_new_tokens 32``."""
+    assert config.backend is not None
+    batch = f"{config.backend}.{backend_section.spec_of(config.backend).concurrency_option}"
+    said = {"model", "backend", "precision", batch}
+    rest = [f"{key.rpartition('.')[2]} {_word(value)}" for key, value in varied.items() if key not in said]
+    parts = (short_name(config.model), config.backend, precision.replace("_", " "), f"{concurrency} parallel", *rest)
+    return " / ".join(parts)
+
+
+def _word(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "default" if value is None else str(value)
 
 
 def short_name(model: str) -> str:
@@ -191,7 +205,8 @@ def _protocol(config: ExperimentConfig, metered: bool, quick: bool) -> Protocol:
         warmup=WarmupProtocol(strategy, n_warmup, warmup.max_seconds, warmup.cv_target),
         window=WindowProtocol(min_seconds, max_seconds),
         idle_seconds=baseline.duration_seconds if rest and not quick else 0.0,
-        idle_loaded_seconds=baseline.duration_seconds if rest else 0.0,
+        # A cold start has no moment between loading and work.
+        idle_loaded_seconds=baseline.duration_seconds if rest and not config.cold_start else 0.0,
         quiet_seconds=_QUIET_S if metered else 0.0,
         preliminary=quick,
     )

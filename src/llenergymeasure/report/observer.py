@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,17 +16,26 @@ from llenergymeasure.schema.study import StudyResult
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """A running trial, seen from outside: seconds since its driver started, and stamps written so far."""
+    """A running trial, seen from outside: ``seconds`` since its driver started.
+
+    In the window ``tokens`` are those made so far, ``power_w`` and ``energy_per_token_j`` what the meter has read of it;
+    ``estimated`` when a model stands in for a meter, ``counted_by_steps`` when tokens are steps times the size of a batch, which
+    is more than were made once requests end early. ``None`` is not known (yet). For the screen alone: results count ids.
+    """
 
     seconds: float
-    stamps: int
+    tokens: int | None = None
+    counted_by_steps: bool = False
+    power_w: float | None = None
+    energy_per_token_j: float | None = None
+    estimated: bool = False
 
 
 class Observer(Protocol):
     """All calls come from the thread that runs the study; none may raise."""
 
-    def say(self, message: str) -> None:
-        """Something is being done that may take a while."""
+    def say(self, message: str, fraction: float | None = None) -> None:
+        """Something is being done that may take a while; ``fraction`` in [0, 1] of it is done."""
 
     def planned(self, plan: Plan, folder: str, remaining: int) -> None: ...
 
@@ -45,23 +55,42 @@ class Observer(Protocol):
     def study_ends(self, result: StudyResult) -> None: ...
 
 
-class Silent:
-    """Watches nothing."""
+class Several:
+    """Tells each of several observers; with none of them it is silent."""
 
-    def say(self, message: str) -> None: ...
+    def __init__(self, observers: Iterable[Observer] = ()) -> None:
+        self._observers = tuple(observers)
 
-    def planned(self, plan: Plan, folder: str, remaining: int) -> None: ...
+    def say(self, message: str, fraction: float | None = None) -> None:
+        for observer in self._observers:
+            observer.say(message, fraction)
 
-    def waiting(self, seconds: float) -> None: ...
+    def planned(self, plan: Plan, folder: str, remaining: int) -> None:
+        for observer in self._observers:
+            observer.planned(plan, folder, remaining)
 
-    def trial_begins(self, trial: PlannedTrial, experiment: PlannedExperiment, attempt: int) -> None: ...
+    def waiting(self, seconds: float) -> None:
+        for observer in self._observers:
+            observer.waiting(seconds)
 
-    def trial_event(self, event: Event) -> None: ...
+    def trial_begins(self, trial: PlannedTrial, experiment: PlannedExperiment, attempt: int) -> None:
+        for observer in self._observers:
+            observer.trial_begins(trial, experiment, attempt)
 
-    def trial_live(self, live: Live) -> None: ...
+    def trial_event(self, event: Event) -> None:
+        for observer in self._observers:
+            observer.trial_event(event)
+
+    def trial_live(self, live: Live) -> None:
+        for observer in self._observers:
+            observer.trial_live(live)
 
     def trial_ends(
         self, trial: PlannedTrial, experiment: PlannedExperiment, outcome: ExperimentResult | Failure
-    ) -> None: ...
+    ) -> None:
+        for observer in self._observers:
+            observer.trial_ends(trial, experiment, outcome)
 
-    def study_ends(self, result: StudyResult) -> None: ...
+    def study_ends(self, result: StudyResult) -> None:
+        for observer in self._observers:
+            observer.study_ends(result)

@@ -9,136 +9,28 @@ from pathlib import Path
 from typing import Any
 
 from llenergymeasure.errors import StoreError
-from llenergymeasure.schema.quantity import Grade, Quantity, Record, missing
+from llenergymeasure.schema.energy import CarbonGroup, CostGroup, DerivedGroup, EnergyGroup, MultiGpuGroup
+from llenergymeasure.schema.environment import EnvironmentGroup
+from llenergymeasure.schema.performance import ComputeGroup, LatencyGroup, MemoryGroup, TokenGroup, UtilisationGroup
+from llenergymeasure.schema.quantity import Quantity, Record, missing
 from llenergymeasure.schema.validity import Validity
 
 SCHEMA_VERSION = "2.0"
 
 
-class DomainEnergy(Record):
-    """Energy of one domain of one device over the window, by one channel."""
+class Span(Record):
+    """A piece of the trial in seconds since its first mark."""
 
-    domain: str
-    device: str
-    source: str
-    method: str
-    grade: Grade
-    estimated: bool
-    gross_j: Quantity
-    in_headline: bool
-
-
-class EnergyGroup(Record):
-    """Energy by device. ``bystanders`` were read and did not work; they are never summed."""
-
-    domains: tuple[DomainEnergy, ...] = ()
-    bystanders: tuple[DomainEnergy, ...] = ()
-    sources: tuple[Mapping[str, Any], ...] = ()
-    idle_power_w: float | None = None
-    idle_loaded_power_w: float | None = None
-
-
-class TokenGroup(Record):
-    """Counts over the window, from ids. ``engine_output_tokens`` is the engine's own count where it gives one."""
-
-    input_tokens: int
-    output_tokens: int
-    requests: int
-    input_tokens_mean: float | None
-    output_tokens_mean: float | None
-    engine_output_tokens: int | None
-    counting_method: str = "ids"
-
-
-class Spread(Record):
-    """How a latency is distributed over requests, in ms. p99 needs 1,000 values. ``None`` throughout when not observed."""
-
-    mean: float | None = None
-    p50: float | None = None
-    p90: float | None = None
-    p95: float | None = None
-    p99: float | None = None
-    n: int = 0
-    reason: str | None = None
-
-
-class LatencyGroup(Record):
-    """Latencies in ms, and how they were obtained (``per_token``, ``per_request``, ``batch_only``)."""
-
-    ttft_ms: Spread
-    itl_ms: Spread
-    tpot_ms: Spread
-    e2e_ms: Spread
-    queue_ms: Spread
-    latency_method: str
-
-
-class FlopsGroup(Record):
-    """Arithmetic of the window, counted from the architecture. ``None`` with a reason when it is not known."""
-
-    prefill: float | None = None
-    decode: float | None = None
-    total: float | None = None
-    per_output_token: float | None = None
-    method: str | None = None
-    confidence: str | None = None
-    reason: str | None = None
-
-
-class MemoryGroup(Record):
-    """Bytes. Allocated by the engine, reserved by its allocator, and the worker's resident peak."""
-
-    weights_bytes: int | None
-    kv_bytes: int | None
-    device_allocated_peak_bytes: int | None
-    device_reserved_peak_bytes: int | None
-    process_peak_bytes: int | None
-
-
-class DerivedGroup(Record):
-    """The same energy in other terms. ``None`` where it is not known. ``energy_delay_product_js``: J × s a request."""
-
-    energy_per_request_j: float | None = None
-    energy_delay_product_js: float | None = None
-    tokens_per_kwh: float | None = None
-
-
-class CarbonGroup(Record):
-    """Grams of CO2e of the window: energy × PUE × intensity. ``None`` with a reason without a source; never a default country."""
-
-    co2_g: float | None = None
-    co2_low_g: float | None = None
-    co2_high_g: float | None = None
-    carbon_intensity_gco2_kwh: float | None = None
-    estimation_method: str | None = None
-    source: str | None = None
-    region: str | None = None
-    year: int | None = None
-    datacenter_pue: float | None = None
-    reason: str | None = None
-
-
-class CostGroup(Record):
-    """Price of the window's electricity: energy × PUE × price. ``None`` with a reason without a price."""
-
-    cost: float | None = None
-    cost_per_million_output_tokens: float | None = None
-    currency: str | None = None
-    price_per_kwh: float | None = None
-    reason: str | None = None
-
-
-class MultiGpuGroup(Record):
-    """Energy by GPU, when more than one worked."""
-
-    num_gpus: int
-    energy_per_gpu_j: Mapping[str, float]
-    energy_total_j: float
-    energy_per_output_token_j: float | None
+    begin_s: float
+    end_s: float
 
 
 class MethodGroup(Record):
-    """How it was measured. ``warmup_excluded_samples``: requests of the warm-up, which no metric counts."""
+    """How it was measured. ``warmup_excluded_samples``: requests of the warm-up, which no metric counts.
+
+    ``windows`` are the measured spans; ``steady_state_window`` is the part of them that follows a warm-up judged steady, ``None``
+    when it was not, or could not be, judged so.
+    """
 
     measurement_methodology: str
     window_s: float
@@ -151,6 +43,8 @@ class MethodGroup(Record):
     load_s: float | None
     stopped_by: str = "length"
     warmup_excluded_samples: int | None = None
+    steady_state_window: Span | None = None
+    windows: tuple[Span, ...] = ()
 
 
 class ExperimentResult(Record):
@@ -178,8 +72,9 @@ class ExperimentResult(Record):
     energy: EnergyGroup
     tokens: TokenGroup
     latency: LatencyGroup
-    compute: FlopsGroup
+    compute: ComputeGroup
     memory: MemoryGroup
+    utilisation: UtilisationGroup = UtilisationGroup()
     derived: DerivedGroup = DerivedGroup()
     carbon: CarbonGroup = CarbonGroup(reason="not computed by the version that wrote this")
     cost: CostGroup = CostGroup(reason="not computed by the version that wrote this")
@@ -187,7 +82,7 @@ class ExperimentResult(Record):
     method: MethodGroup
     uncertainty_budget: tuple[Mapping[str, Any], ...]
     validity: Validity
-    environment: Mapping[str, Any]
+    environment: EnvironmentGroup
     provenance: Mapping[str, Any]
     reproducibility_notes: tuple[str, ...]
 
@@ -197,6 +92,14 @@ class ExperimentResult(Record):
         if path is not None:
             Path(path).write_text(text, encoding="utf-8")
         return text
+
+    def to_parquet(self, path: str | Path) -> None:
+        """Write the result as a Parquet file of one flat row, with the columns of a study's ``results.parquet``."""
+        import pyarrow.parquet as pq
+
+        from llenergymeasure.schema.columns import table
+
+        pq.write_table(table([self]), path)
 
     @classmethod
     def from_json(cls, path: str | Path) -> ExperimentResult:
@@ -210,7 +113,7 @@ class ExperimentResult(Record):
                     hint="use a newer llenergymeasure",
                 )
             return cls.model_validate(value)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise StoreError(f"{path}: not a result: {error}") from error
 
     def summary(self) -> str:

@@ -30,6 +30,11 @@ def with_unit(value: float | None, unit: str) -> str:
     return f"{three_digits(value / scale)} {prefix}{unit}"
 
 
+def counted(number: int, noun: str) -> str:
+    """``1 cycle``, ``2,560 tokens``."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
 def plus_minus(value: float, interval: Interval, scale: float = 1.0) -> str:
     """``53.4 ± 1.9``: the larger half-width to two digits, the value at the same decimal."""
     half = max(interval.high - value, value - interval.low) / scale

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Literal
 
 from llenergymeasure.schema.experiment import ExperimentResult
@@ -81,6 +83,17 @@ class StudyResult(Record):
     def best(self) -> Aggregate | None:
         """The best experiment, or ``None`` when nothing valid ran."""
         return next((aggregate for aggregate in self.aggregates if aggregate.best), None)
+
+    def to_dataframe(self) -> Any:
+        """One flat row a completed trial: a pandas data frame, else a polars one, else a ``pyarrow.Table``: as installed."""
+        from llenergymeasure.schema.columns import table
+
+        rows = table(self.results)
+        if find_spec("pandas") is not None:
+            return rows.to_pandas()
+        if find_spec("polars") is not None:
+            return import_module("polars").from_arrow(rows)
+        return rows
 
     def to_json(self) -> str:
         """``study_summary.json``: everything but the single results."""

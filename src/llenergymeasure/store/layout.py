@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +16,7 @@ SUMMARY = "study_summary.json"
 STUDY = "study.yaml"
 RESULT = "result.json"
 CONFIG = "config.yaml"
+LOG = "llem.log"
 LOCK = ".lock"
 INPUTS_FOLDER = "inputs"
 TRIALS_FOLDER = "trials"
@@ -23,6 +26,16 @@ def safe(name: str) -> str:
     """A name that cannot leave its folder: letters, digits, ``.``, ``_`` and ``-``, not empty, not hidden."""
     cleaned = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-")
     return cleaned[:80] or "study"
+
+
+def place_problem(results_dir: Path) -> str | None:
+    """Why no study can be written below a directory, which need not exist yet; ``None`` when one can. Nothing is made."""
+    there = next(parent for parent in (results_dir, *results_dir.absolute().parents) if os.path.lexists(parent))
+    if not there.is_dir():
+        return os.strerror(errno.ENOTDIR)
+    if os.access(there, os.W_OK | os.X_OK):
+        return None
+    return os.strerror(errno.EROFS if os.statvfs(there).f_flag & os.ST_RDONLY else errno.EACCES)
 
 
 def new_study_folder(results_dir: Path, name: str, now: datetime) -> Path:

@@ -42,6 +42,9 @@ _REQUESTS_SCHEMA = pa.schema(
         ("engine_input_tokens", pa.int64()),
         ("engine_output_tokens", pa.int64()),
         ("engine_queue_ms", pa.float64()),
+        ("engine_cached_tokens", pa.int64()),
+        ("engine_drafted_tokens", pa.int64()),
+        ("engine_accepted_tokens", pa.int64()),
         ("input_ids", pa.list_(pa.int32())),
         ("output_ids", pa.list_(pa.int32())),
         ("token_t_ns", pa.list_(pa.int64())),
@@ -69,7 +72,7 @@ def read_trace(folder: Path) -> Trace:
         readings = Readings()
         for name in _READINGS_SCHEMA.names:
             getattr(readings, name).extend(table.column(name).to_pylist())
-    except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException) as error:
         raise StoreError(f"{folder}: the trace cannot be read: {error}") from error
     return Trace(head, requests, readings)
 
@@ -95,6 +98,9 @@ def _row(record: RequestRecord) -> dict[str, Any]:
         "engine_input_tokens": record.engine_input_tokens,
         "engine_output_tokens": record.engine_output_tokens,
         "engine_queue_ms": record.engine_queue_ms,
+        "engine_cached_tokens": record.engine_cached_tokens,
+        "engine_drafted_tokens": record.engine_drafted_tokens,
+        "engine_accepted_tokens": record.engine_accepted_tokens,
         "input_ids": list(record.input_ids),
         "output_ids": list(record.output_ids),
         "token_t_ns": list(record.token_t_ns),

@@ -23,7 +23,7 @@ def _ended(folder: Path) -> bool:
         summary = json.loads((folder / SUMMARY).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return False
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return True
     return not isinstance(summary, dict) or summary.get("outcome") not in ("interrupted", "limit")
 

@@ -18,9 +18,12 @@ from llenergymeasure.runners.resolve import runner_at
 _TIMEOUT_S = 1800.0
 
 
-def as_opened(stored: ModelRef, backend: str, at: str, say: Callable[[str], None]) -> ModelRef:
-    """The model as ``backend`` opens it. Raises ``ConfigError`` when it cannot, ``BackendError`` when converting failed."""
-    form = model_for(backend_section.spec_of(backend), stored)
+def as_opened(stored: ModelRef, backend: str, at: str, say: Callable[[str], None], *, packed: bool = False) -> ModelRef:
+    """The model as ``backend`` opens it; ``packed``: in the blocks of its GGUF, where it is one.
+
+    Raises ``ConfigError`` when it cannot, ``BackendError`` when converting failed.
+    """
+    form = model_for(backend_section.spec_of(backend), stored, packed=packed)
     if isinstance(form, Unfit):
         raise ConfigError(form.reason, hint=form.remedy)
     if not isinstance(form, NeedsConversion):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from llenergymeasure import plugins
@@ -20,12 +20,13 @@ from llenergymeasure.meter.here import source_verdicts
 from llenergymeasure.model.event import Found, Missing
 from llenergymeasure.model.inputs import Prompts
 from llenergymeasure.model.job import ModelRef, PrepareJob
+from llenergymeasure.model.reading import SourceVerdict
+from llenergymeasure.models.adapters import find_adapter
+from llenergymeasure.models.progress import Say
 from llenergymeasure.models.resolve import find_model
-from llenergymeasure.plan.resolve import HostFacts, PointFacts, choose_backend, input_limit, inputs_name
+from llenergymeasure.plan.resolve import HostFacts, PointFacts, choose_backend, context_limit, inputs_name
 from llenergymeasure.study.convert import as_opened
 from llenergymeasure.study.options import RunOptions
-
-Say = Callable[[str], None]
 
 # Sources with nothing behind them that has an idle of its own.
 _NO_SENSOR = ("estimate", "none")
@@ -45,9 +46,13 @@ class InputsWanted:
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """All facts for a plan: one entry a point in ``facts`` and ``configs``, and the inputs that they share."""
+    """All facts for a plan: one entry a point in ``facts`` and ``configs``, and the inputs that they share.
+
+    ``energy`` says in words what the meter will read.
+    """
 
     host: HostFacts
+    energy: str
     configs: tuple[ExperimentConfig, ...]
     facts: tuple[PointFacts, ...]
     inputs: tuple[InputsWanted, ...]
@@ -69,6 +74,7 @@ class _Gathering:
         self._models: dict[tuple[str, str | None, str], ModelRef | None] = {}
         self._datasets: dict[str, Dataset | None] = {}
         self._inputs: dict[str, InputsWanted] = {}
+        self._energy = ""
 
     def run(self) -> Gathered:
         found = self._engines()
@@ -78,7 +84,7 @@ class _Gathering:
         if self._problems:
             raise PreFlightError(tuple(dict.fromkeys(self._problems)))
         whole = tuple(fact for fact in facts if fact is not None)
-        return Gathered(host, tuple(configs), whole, tuple(self._inputs.values()))
+        return Gathered(host, self._energy, tuple(configs), whole, tuple(self._inputs.values()))
 
     def _engines(self) -> dict[str, Found]:
         """Those named, or every one there is when a point names none."""
@@ -121,6 +127,7 @@ class _Gathering:
         except EnergyError as error:
             self._problems.append(str(error) + _remedy(error.hint))
             return (), False
+        self._energy = energy_in_words(verdicts)
         return wish, any(verdict.chosen and verdict.source not in _NO_SENSOR for verdict in verdicts)
 
     def _with_backend(self, config: ExperimentConfig, found: Mapping[str, Found]) -> ExperimentConfig | None:
@@ -145,12 +152,14 @@ class _Gathering:
         if engine is None or stored is None or dataset is None:
             return None
         try:
-            model = as_opened(stored, config.backend, self._options.settings.runner_of(config.backend), self._say)
+            at = self._options.settings.runner_of(config.backend)
+            packed = getattr(config.section(config.backend), "quantization", None) == "gguf"
+            model = as_opened(stored, config.backend, at, self._say, packed=packed)
             draft = config.decoder.draft_model
             draft_stored = self._model(draft, None, "real") if draft is not None else None
-            draft_model = draft_stored and as_opened(
-                draft_stored, config.backend, self._options.settings.runner_of(config.backend), self._say
-            )
+            draft_model = draft_stored and as_opened(draft_stored, config.backend, at, self._say, packed=packed)
+            adapter = config.lora
+            lora = None if adapter is None else find_adapter(adapter, base=self._options.base, say=self._say)
             tokenizer = _tokenizer_backend(config, found, configs)
             inputs = self._wanted(config, stored, dataset, tokenizer)
         except LLEMError as error:
@@ -158,7 +167,7 @@ class _Gathering:
             return None
         in_file = file_of(config.dataset, base=self._options.base) is not None
         config_hash = measurement_config_hash(config, dataset.sha256 if in_file else None)
-        return PointFacts(engine, model, inputs, config_hash, draft_model)
+        return PointFacts(engine, model, inputs, config_hash, draft_model, lora)
 
     def _model(self, name: str, revision: str | None, weights: str) -> ModelRef | None:
         key = (name, revision, weights)
@@ -169,15 +178,12 @@ class _Gathering:
                     revision,
                     base=self._options.base,
                     weights="random" if weights == "random" else "real",
-                    say=self._say_fraction,
+                    say=self._say,
                 )
             except LLEMError as error:
                 self._problems.append(str(error) + _remedy(error.hint))
                 self._models[key] = None
         return self._models[key]
-
-    def _say_fraction(self, message: str, fraction: float | None) -> None:
-        self._say(message if fraction is None else f"{message} {fraction:.0%}")
 
     def _dataset(self, config: ExperimentConfig) -> Dataset | None:
         key = f"{config.dataset!r}:{config.random_seed}:{config.n}:{config.decoder.max_new_tokens}"
@@ -199,16 +205,31 @@ class _Gathering:
         name = inputs_name(config, stored, dataset.sha256, tokenizer, _WARMUP_PROMPTS)
         if name not in self._inputs:
             prompts = choose(dataset, config.n, config.dataset_order, config.random_seed, _WARMUP_PROMPTS)
+            if not stored.has_tokenizer and any(prompt.exact_tokens is None for prompt in prompts.prompts):
+                raise ConfigError(
+                    f"{stored.name} has no tokenizer, so text cannot become its tokens",
+                    hint="dataset: synthetic, whose prompts are made of ids of the vocabulary",
+                )
             job = PrepareJob(
                 backend=tokenizer,
                 model=stored,
                 n=config.n,
                 n_warmup=len(prompts.prompts) - config.n,
-                max_input_tokens=input_limit(config, stored),
+                max_input_tokens=config.max_input_tokens,
                 prompt_format=config.prompt_format,
+                max_new_tokens=config.decoder.max_new_tokens,
+                context_limit=context_limit(stored),
+                tokenizer="model" if stored.has_tokenizer else "vocabulary",
+                trust_remote_code=config.trust_remote_code,
             )
             self._inputs[name] = InputsWanted(name, job, prompts)
         return name
+
+
+def energy_in_words(verdicts: Sequence[SourceVerdict]) -> str:
+    """``nvml, 1 × NVIDIA H100 (gpu): energy counter``: the sources that will be read, or that none is."""
+    chosen = [f"{verdict.source}, {verdict.reason}" for verdict in verdicts if verdict.chosen]
+    return "; ".join(chosen) or "nothing can be read: joules will be missing"
 
 
 def energy_wish(config: ExperimentConfig, settings: Settings, flag: str | None) -> str:

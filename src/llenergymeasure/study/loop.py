@@ -8,19 +8,19 @@ from pathlib import Path
 
 from llenergymeasure.clock import Clock
 from llenergymeasure.model.event import EventTail
-from llenergymeasure.model.folder import JOB, STAMPS, WORKER_EVENTS
+from llenergymeasure.model.folder import JOB, WORKER_EVENTS
 from llenergymeasure.model.job import job_text
 from llenergymeasure.model.outcome import Failure
-from llenergymeasure.model.stamps import count_stamps
 from llenergymeasure.plan.order import PlannedTrial
 from llenergymeasure.plan.plan import Plan, PlannedExperiment, job_for
-from llenergymeasure.report.observer import Live, Observer
+from llenergymeasure.report.observer import Observer
 from llenergymeasure.schedulers.contract import Handle, Scheduler
 from llenergymeasure.schema.experiment import ExperimentResult
 from llenergymeasure.store.atomic import write_text
 from llenergymeasure.store.layout import INPUTS_FOLDER, JOURNAL, TRIALS_FOLDER, trial_folder_name
 from llenergymeasure.study.interrupts import Interrupts
 from llenergymeasure.study.journal import Journal
+from llenergymeasure.study.live import LiveTrial
 from llenergymeasure.study.settle import settle
 from llenergymeasure.trial.alone import wait_until_alone
 from llenergymeasure.units import ns_to_s
@@ -143,7 +143,8 @@ class Loop:
         folder = self._open_folder(attempt, experiment)
         self._observer.trial_begins(attempt.trial, experiment, attempt.number)
         self._journal.running(attempt.trial.number, attempt.number, folder.name)
-        self._wait(self._scheduler.submit(folder), folder, interrupts)
+        live = LiveTrial(folder, min(experiment.concurrency, experiment.n), self._clock)
+        self._wait(self._scheduler.submit(folder), folder, live, interrupts)
         outcome = settle(folder)
         self._enter(attempt.trial, folder.name, outcome)
         self._write(attempt, folder.name, outcome)
@@ -172,23 +173,24 @@ class Loop:
         write_text(folder / JOB, job_text(job))
         return folder
 
-    def _wait(self, handle: Handle, folder: Path, interrupts: Interrupts) -> None:
+    def _wait(self, handle: Handle, folder: Path, live: LiveTrial, interrupts: Interrupts) -> None:
         """Wait for a driver and pass on what its worker says. First interrupt: finish the batch; second: end it now."""
-        tail, begin_ns, seen = EventTail(folder / WORKER_EVENTS), self._clock.now_ns(), 0
+        tail, seen = EventTail(folder / WORKER_EVENTS), 0
         while True:
             ended = handle.poll() is not None
             for event in tail.new():
+                live.event(event)
                 self._observer.trial_event(event)
             if ended:
                 return
-            self._observer.trial_live(Live(ns_to_s(self._clock.now_ns() - begin_ns), count_stamps(folder / STAMPS)))
+            self._observer.trial_live(live.look())
             if interrupts.count > seen:
                 if seen == 0:
                     self._observer.say("finishing the batch; interrupt again to stop at once")
                     handle.cancel()
                 else:
                     handle.kill()
-                seen = interrupts.count
+                seen += 1
             self._clock.sleep(_POLL_S)
 
     def _enter(self, trial: PlannedTrial, name: str, outcome: ExperimentResult | Failure) -> None:

@@ -24,5 +24,5 @@ def read_manifest(folder: Path) -> Plan:
         return decode(Plan, json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise StoreError(f"{folder}: holds no study ({MANIFEST} is missing)", hint="name a study's folder") from error
-    except (OSError, ValueError, CodecError) as error:
+    except (OSError, ValueError, CodecError, RecursionError) as error:
         raise StoreError(f"{path}: cannot be read: {error}") from error

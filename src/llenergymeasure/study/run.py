@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -13,16 +15,27 @@ from llenergymeasure.clock import MonotonicClock, utc_now
 from llenergymeasure.config.expand import Skipped
 from llenergymeasure.config.hashing import study_design_hash
 from llenergymeasure.config.study import StudyConfig
-from llenergymeasure.errors import ConfigError, StoreError
+from llenergymeasure.errors import ConfigError, PreFlightError, StoreError
+from llenergymeasure.machine.git_state import git_state
 from llenergymeasure.models.cache import use_hub_cache
 from llenergymeasure.plan.order import order
 from llenergymeasure.plan.plan import Execution, Plan, PlannedExperiment, SkippedPoint
 from llenergymeasure.plan.resolve import resolve
-from llenergymeasure.report.observer import Observer
+from llenergymeasure.report.log import Logged, StudyLog
+from llenergymeasure.report.observer import Observer, Several
 from llenergymeasure.schema.study import StudyResult
 from llenergymeasure.store.atomic import write_text
 from llenergymeasure.store.columns import write_tables
-from llenergymeasure.store.layout import INPUTS_FOLDER, JOURNAL, LOCK, STUDY, SUMMARY, new_study_folder
+from llenergymeasure.store.layout import (
+    INPUTS_FOLDER,
+    JOURNAL,
+    LOCK,
+    LOG,
+    STUDY,
+    SUMMARY,
+    new_study_folder,
+    place_problem,
+)
 from llenergymeasure.study.gather import Gathered, gather
 from llenergymeasure.study.inputs import prepare_inputs
 from llenergymeasure.study.interrupts import Interrupts
@@ -36,26 +49,37 @@ from llenergymeasure.study.summary import summarise
 
 def start(study: StudyConfig, results_dir: Path, options: RunOptions, observer: Observer) -> StudyResult:
     """Plan a study, prepare it, run it. Raises ``ConfigError`` or ``PreFlightError`` before anything is written."""
+    problem = place_problem(results_dir)  # before anything is looked for, or downloaded
+    if problem is not None:
+        raise PreFlightError(
+            (f"{results_dir}: results cannot be written there: {problem} (choose another place with -o)",)
+        )
     use_hub_cache(options.settings.values.output.model_cache_dir)
-    plan, gathered = make_plan(study, options, observer)
-    name = single_name(plan.experiments[0]) if options.single else plan.name
-    folder = new_study_folder(results_dir, name, utc_now())
-    prepare_inputs(gathered.inputs, folder / INPUTS_FOLDER, options.settings.values.runners, observer.say)
-    if options.source is not None:
-        write_text(folder / STUDY, options.source)
-    write_manifest(folder, plan)
-    return _run(plan, folder, options, observer)
+    with StudyLog() as log:
+        observer = Several((observer, Logged()))
+        plan, gathered = make_plan(study, options, observer)
+        name = single_name(plan.experiments[0]) if options.single else plan.name
+        folder = new_study_folder(results_dir, name, utc_now())
+        log.write_to(folder / LOG)
+        prepare_inputs(gathered.inputs, folder / INPUTS_FOLDER, options.settings.values.runners, observer.say)
+        if options.source is not None:
+            write_text(folder / STUDY, options.source)
+        write_manifest(folder, plan)
+        return _run(plan, folder, options, observer)
 
 
 def single_name(experiment: PlannedExperiment) -> str:
     """``smollm2-135m_llamacpp_as_stored``: how the folder of a single experiment begins."""
-    model, backend, precision, _ = experiment.label.split(" / ")
+    model, backend, precision, *_ = experiment.label.split(" / ")
     return f"{model}_{backend}_{precision.replace(' ', '_')}"
 
 
 def resume(folder: Path, options: RunOptions, observer: Observer) -> StudyResult:
     """Go on with a study that was stopped. Completed trials stay. Raises ``StoreError`` for a folder without a study."""
-    return _run(read_manifest(folder), folder, options, observer)
+    plan = read_manifest(folder)
+    with StudyLog() as log:
+        log.write_to(folder / LOG)
+        return _run(plan, folder, options, Several((observer, Logged())))
 
 
 def make_plan(study: StudyConfig, options: RunOptions, observer: Observer) -> tuple[Plan, Gathered]:
@@ -99,6 +123,8 @@ def make_plan(study: StudyConfig, options: RunOptions, observer: Observer) -> tu
         llenergymeasure_version=__version__,
         site=site_of(options.settings),
         settings=settings_of(options.settings),
+        energy=gathered.energy,
+        study_git=None if options.source_name is None else git_state(options.base / options.source_name),
     )
     return plan, gathered
 
@@ -110,7 +136,7 @@ def _run(plan: Plan, folder: Path, options: RunOptions, observer: Observer) -> S
         lock.acquire(timeout=0)
     except Timeout as error:
         raise StoreError(f"{folder}: another llem is running this study", hint="wait for it, or stop it") from error
-    with lock, Interrupts() as interrupts:
+    with lock, _resumable(folder), Interrupts() as interrupts:
         loop = Loop(
             folder,
             plan,
@@ -127,6 +153,16 @@ def _run(plan: Plan, folder: Path, options: RunOptions, observer: Observer) -> S
         write_tables(folder, result.results)
     observer.study_ends(result)
     return result
+
+
+@contextmanager
+def _resumable(folder: Path) -> Iterator[None]:
+    """A study that cannot be written any more says how to go on."""
+    try:
+        yield
+    except StoreError as error:
+        hint = f"{error.hint or 'correct that'}; what finished is kept: llem run --resume {folder}"
+        raise StoreError(str(error), hint=hint) from error
 
 
 def _started_at(folder: Path, plan: Plan) -> datetime:

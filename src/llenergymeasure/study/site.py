@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from typing import TypeVar
+
 from llenergymeasure.config.problems import did_you_mean
 from llenergymeasure.config.settings import Settings
 from llenergymeasure.data.carbon_intensity import intensity_of, known_regions
 from llenergymeasure.errors import ConfigError
 from llenergymeasure.model.codec import encode
 from llenergymeasure.model.job import Setting, Site
+
+T = TypeVar("T")
 
 
 def site_of(settings: Settings) -> Site:
@@ -20,7 +26,7 @@ def site_of(settings: Settings) -> Site:
         currency=here.currency,
         carbon_intensity_gco2_kwh=here.carbon_intensity_gco2_kwh,
         estimation_method=None if here.carbon_intensity_gco2_kwh is None else "user_specified",
-        intensity_source=settings.origins.get("measurement.carbon_intensity_gco2_kwh"),
+        intensity_source=_unnamed(settings.origins.get("measurement.carbon_intensity_gco2_kwh")),
     )
     if site.carbon_intensity_gco2_kwh is not None or here.region is None:
         return site
@@ -43,5 +49,12 @@ def site_of(settings: Settings) -> Site:
 
 
 def settings_of(settings: Settings) -> tuple[Setting, ...]:
-    """Every effective setting with its origin, for the record."""
-    return tuple(Setting(key, encode(value), origin) for key, value, origin in settings.rows())
+    """Every effective setting with its origin, for the record. The user's own folder is ``~``: its path holds a name."""
+    return tuple(Setting(key, _unnamed(encode(value)), _unnamed(origin)) for key, value, origin in settings.rows())
+
+
+def _unnamed(value: T) -> T | str:
+    home = str(Path.home())
+    if isinstance(value, str) and (value == home or value.startswith(home + os.sep)):
+        return "~" + value[len(home) :]
+    return value

@@ -24,13 +24,15 @@ from llenergymeasure.model.mark import Mark, Phase
 from llenergymeasure.model.reading import Reading, Readings
 from llenergymeasure.model.request import RequestRecord
 from llenergymeasure.model.trace import Trace, TraceHead
-from llenergymeasure.schema.experiment import (
-    EnergyGroup,
-    ExperimentResult,
+from llenergymeasure.schema.energy import EnergyGroup
+from llenergymeasure.schema.environment import EnvironmentGroup
+from llenergymeasure.schema.experiment import ExperimentResult, MethodGroup
+from llenergymeasure.schema.performance import (
+    ComputeGroup,
     FlopsGroup,
     LatencyGroup,
     MemoryGroup,
-    MethodGroup,
+    PerRequest,
     Spread,
     TokenGroup,
 )
@@ -253,14 +255,13 @@ def experiment_result(
             input_tokens=100,
             output_tokens=output_tokens,
             requests=10,
-            input_tokens_mean=10.0,
-            output_tokens_mean=output_tokens / 10,
+            input_per_request=PerRequest(mean=10.0, minimum=10, p50=10.0, maximum=10),
             engine_output_tokens=None,
         ),
         "latency": LatencyGroup(
             ttft_ms=none, itl_ms=none, tpot_ms=none, e2e_ms=none, queue_ms=none, latency_method="batch_only"
         ),
-        "compute": FlopsGroup(reason="the model's architecture is not known"),
+        "compute": ComputeGroup(flops=FlopsGroup(reason="the model's architecture is not known")),
         "memory": MemoryGroup(
             weights_bytes=None,
             kv_bytes=None,
@@ -281,7 +282,7 @@ def experiment_result(
         ),
         "uncertainty_budget": (),
         "validity": Validity(valid=all(entry.severity != "error" for entry in found), remarks=found),
-        "environment": {},
+        "environment": EnvironmentGroup(),
         "provenance": {"precision": "as_stored"},
         "reproducibility_notes": (),
     }

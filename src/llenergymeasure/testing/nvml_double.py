@@ -26,6 +26,11 @@ class GpuDouble:
     temperature_c: int = 45
     sm_clock_mhz: int = 1980
     utilisation_percent: int = 0
+    memory_utilisation_percent: int = 0
+    memory_total_bytes: int = 80 * 2**30
+    power_limit_mw: int = 700_000
+    persistence: bool = True
+    ecc: bool = True
     memory_used_bytes: int = 600 * 2**20
     violation_ns: int = 0
     fails: dict[str | int, int] = field(default_factory=dict)
@@ -71,6 +76,34 @@ class NvmlDouble:
     def nvmlDeviceGetMigMode(self, device: GpuDouble) -> list[int]:
         return [int(self._checked(device, "nvmlDeviceGetMigMode").mig)] * 2
 
+    def nvmlSystemGetDriverVersion(self) -> str:
+        return "570.86.15"
+
+    def nvmlDeviceGetVbiosVersion(self, handle: GpuDouble) -> bytes:
+        self._checked(handle, "nvmlDeviceGetVbiosVersion")
+        return b"96.00.89.00.01"
+
+    def nvmlDeviceGetPersistenceMode(self, handle: GpuDouble) -> int:
+        return int(self._checked(handle, "nvmlDeviceGetPersistenceMode").persistence)
+
+    def nvmlDeviceGetEccMode(self, handle: GpuDouble) -> list[int]:
+        return [int(self._checked(handle, "nvmlDeviceGetEccMode").ecc)] * 2
+
+    def nvmlDeviceGetEnforcedPowerLimit(self, handle: GpuDouble) -> int:
+        return self._checked(handle, "nvmlDeviceGetEnforcedPowerLimit").power_limit_mw
+
+    def nvmlDeviceGetPowerManagementDefaultLimit(self, handle: GpuDouble) -> int:
+        self._checked(handle, "nvmlDeviceGetPowerManagementDefaultLimit")
+        return 700_000
+
+    def nvmlDeviceGetMaxClockInfo(self, handle: GpuDouble, type: int) -> int:
+        self._checked(handle, "nvmlDeviceGetMaxClockInfo")
+        return {pynvml.NVML_CLOCK_SM: 1980, pynvml.NVML_CLOCK_MEM: 2619}[type]
+
+    def nvmlDeviceGetApplicationsClock(self, handle: GpuDouble, type: int) -> int:
+        self._checked(handle, "nvmlDeviceGetApplicationsClock")
+        return {pynvml.NVML_CLOCK_SM: 1980, pynvml.NVML_CLOCK_MEM: 2619}[type]
+
     def nvmlDeviceGetTotalEnergyConsumption(self, handle: GpuDouble) -> int:
         return self._checked(handle, "nvmlDeviceGetTotalEnergyConsumption").energy_mj
 
@@ -88,10 +121,12 @@ class NvmlDouble:
         return self._checked(handle, "nvmlDeviceGetClockInfo").sm_clock_mhz
 
     def nvmlDeviceGetUtilizationRates(self, handle: GpuDouble) -> Any:
-        return SimpleNamespace(gpu=self._checked(handle, "nvmlDeviceGetUtilizationRates").utilisation_percent, memory=0)
+        gpu = self._checked(handle, "nvmlDeviceGetUtilizationRates")
+        return SimpleNamespace(gpu=gpu.utilisation_percent, memory=gpu.memory_utilisation_percent)
 
     def nvmlDeviceGetMemoryInfo(self, handle: GpuDouble, version: int | None = None) -> Any:
-        return SimpleNamespace(used=self._checked(handle, "nvmlDeviceGetMemoryInfo").memory_used_bytes)
+        gpu = self._checked(handle, "nvmlDeviceGetMemoryInfo")
+        return SimpleNamespace(used=gpu.memory_used_bytes, total=gpu.memory_total_bytes)
 
     def nvmlDeviceGetViolationStatus(self, device: GpuDouble, perfPolicyType: int) -> Any:
         violation_ns = self._checked(device, "nvmlDeviceGetViolationStatus").violation_ns

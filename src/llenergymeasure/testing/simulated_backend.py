@@ -235,7 +235,7 @@ class SimulatedBackend:
         version = ".".join(map(str, sys.version_info[:3]))
         return Found(SPEC.name, SPEC.engine, __version__, ("cpu",), Interpreter(version, sys.implementation.name))
 
-    def tokenizer(self, model: ModelRef) -> SimulatedTokenizer:
+    def tokenizer(self, model: ModelRef, *, trust_remote_code: bool = False) -> SimulatedTokenizer:
         return SimulatedTokenizer()
 
     def open(self, job: TrialJob) -> SimulatedSession:

@@ -90,6 +90,8 @@ def join_events(
         channels=metered.channels,
         verdicts=metered.verdicts,
         clock=tuple(_all(meter, ev.ClockTriple)),
+        file_cache=_last(worker, ev.FileCache),
+        meter_cost=_last(meter, ev.MeterCost),
     )
     return Trace(head, _requests(worker, inputs, *stamps), readings)
 
@@ -121,6 +123,9 @@ def _requests(
                 engine_input_tokens=completion.engine_input_tokens,
                 engine_output_tokens=completion.engine_output_tokens,
                 engine_queue_ms=completion.engine_queue_ms,
+                engine_cached_tokens=completion.engine_cached_tokens,
+                engine_drafted_tokens=completion.engine_drafted_tokens,
+                engine_accepted_tokens=completion.engine_accepted_tokens,
             )
         )
     return tuple(records)

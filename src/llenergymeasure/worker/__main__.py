@@ -17,7 +17,7 @@ from llenergymeasure.model.codec import CodecError, to_line
 from llenergymeasure.model.event import EventLog, Finished, Hello
 from llenergymeasure.model.folder import STAMPS, WORKER_ERROR, WORKER_EVENTS
 from llenergymeasure.model.inputs import read_inputs
-from llenergymeasure.model.job import ConvertJob, Job, PrepareJob, ProbeJob, ServeJob, TrialJob, read_job
+from llenergymeasure.model.job import ConvertJob, Job, MeterJob, PrepareJob, ProbeJob, ServeJob, TrialJob, read_job
 from llenergymeasure.model.outcome import Failure, FailureKind
 from llenergymeasure.model.stamps import StampWriter
 from llenergymeasure.worker import jobs
@@ -73,6 +73,8 @@ def do(job: Job, folder: Path, log: EventLog, stop: StopFlag) -> None:
             jobs.prepare(job, folder, backend(job.backend), log)
         case ConvertJob():
             jobs.convert(job, backend(job.backend), log)
+        case MeterJob():
+            raise LLEMError("a meter job is not a worker's")
         case ServeJob():
             jobs.serve(job, backend(job.backend.name), log)
 

@@ -12,6 +12,7 @@ from llenergymeasure.model.event import EventLog, Progress
 from llenergymeasure.model.folder import PROMPTS
 from llenergymeasure.model.inputs import InputsDescription, Message, Prompt, Prompts, ids_sha256, pack_ids, write_inputs
 from llenergymeasure.model.job import ConvertJob, PrepareJob, ServeJob
+from llenergymeasure.worker.vocabulary import Vocabulary
 
 
 def probe(backend: Backend, log: EventLog) -> None:
@@ -23,7 +24,11 @@ def prepare(job: PrepareJob, folder: Path, backend: Backend, log: EventLog) -> N
     """Turn ``prompts.json`` of the folder into ``inputs.bin`` and ``inputs.json`` beside it."""
     prompts = decode(Prompts, json.loads((folder / PROMPTS).read_text(encoding="utf-8")))
     log.write(Progress(f"preparing {len(prompts.prompts)} prompts"))
-    tokenizer = backend.tokenizer(job.model)
+    tokenizer: Tokenizer
+    if job.tokenizer == "vocabulary":
+        tokenizer = Vocabulary(job.model)
+    else:
+        tokenizer = backend.tokenizer(job.model, trust_remote_code=job.trust_remote_code)
     try:
         write_inputs(folder, *_tokenise(job, prompts, tokenizer))
     finally:
@@ -56,8 +61,13 @@ def _tokenise(job: PrepareJob, prompts: Prompts, tokenizer: Tokenizer) -> tuple[
 
 def _ids_of(job: PrepareJob, prompt: Prompt, tokenizer: Tokenizer) -> tuple[tuple[int, ...], bool]:
     """The ids of one prompt, and whether its content was cut. Content is cut before it enters a template."""
-    limit = job.max_input_tokens
+    limit = _limit(job, prompt)
     if prompt.exact_tokens is not None:
+        if limit is not None and prompt.exact_tokens > limit:
+            raise LLEMError(
+                f"a prompt of {prompt.exact_tokens} tokens is asked for, and {limit} fit beside its output",
+                hint="ask for shorter prompts or less output, or raise max_input_tokens",
+            )
         ids = tokenizer.encode(prompt.text)
         repeats = -(-prompt.exact_tokens // max(len(ids), 1))
         return (ids * repeats)[: prompt.exact_tokens], False
@@ -65,6 +75,15 @@ def _ids_of(job: PrepareJob, prompt: Prompt, tokenizer: Tokenizer) -> tuple[tupl
         return _chat_ids(prompt.messages or (Message("user", prompt.text),), limit, tokenizer)
     ids = tokenizer.encode(prompt.text)
     return (ids, False) if limit is None or len(ids) <= limit else (ids[:limit], True)
+
+
+def _limit(job: PrepareJob, prompt: Prompt) -> int | None:
+    """Tokens that this prompt may have."""
+    room = None
+    if job.context_limit is not None:
+        output = job.max_new_tokens if prompt.max_new_tokens is None else prompt.max_new_tokens
+        room = max(1, job.context_limit - output)
+    return min((limit for limit in (job.max_input_tokens, room) if limit is not None), default=None)
 
 
 def _chat_ids(messages: tuple[Message, ...], limit: int | None, tokenizer: Tokenizer) -> tuple[tuple[int, ...], bool]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Literal
@@ -25,11 +24,11 @@ from llenergymeasure.model.mark import Edge, Mark, Phase
 from llenergymeasure.model.request import Request
 from llenergymeasure.model.stamps import StampWriter
 from llenergymeasure.units import ns_to_s, s_to_ns
+from llenergymeasure.worker.file_cache import file_cache
 from llenergymeasure.worker.identity import interpreter, process_peak_bytes
 from llenergymeasure.worker.recorder import Recorder
 from llenergymeasure.worker.steady import steadiness
-
-WarmupSource = Literal["pool", "permuted"]
+from llenergymeasure.worker.warmup import permuted, warmup_prompts
 
 
 class Trial:
@@ -91,10 +90,17 @@ def run_trial(trial: Trial, backend: Backend) -> None:
         raise LLEMError("the prepared inputs hold no prompt")
     protocol = trial.job.protocol
     trial.log.write(EnvironmentFacts(interpreter()))
+    if (cached := file_cache(trial.job.model.path)) is not None:
+        trial.log.write(cached)
+    if trial.job.cold_start:
+        trial.mark("window", "begin")
     with opened(trial, backend) as session:
-        trial.rest("idle_loaded", protocol.idle_loaded_seconds)
-        warm_up(trial, session)
-        measure(trial, session)
+        if trial.job.cold_start:
+            first_request(trial, session)
+        else:
+            trial.rest("idle_loaded", protocol.idle_loaded_seconds)
+            warm_up(trial, session)
+            measure(trial, session)
         trial.rest("quiet", protocol.quiet_seconds)
         device = session.memory()
         trial.log.write(MemoryFacts(device.allocated_peak_bytes, device.reserved_peak_bytes, process_peak_bytes()))
@@ -122,7 +128,7 @@ def opened(trial: Trial, backend: Backend) -> Iterator[Session]:
 
 
 def warm_up(trial: Trial, session: Session) -> None:
-    """Batches of the measured shape over other prompts, until they are steady or the time is over."""
+    """Batches of one shape, that of the window, over other prompts, until they are steady or the time is over."""
     protocol = trial.job.protocol.warmup
     if protocol.strategy == "none":
         trial.log.write(WarmupDone(0, 0.0, None, None, "none"))
@@ -130,11 +136,11 @@ def warm_up(trial: Trial, session: Session) -> None:
     begin_ns = trial.mark("warmup", "begin")
     trial.limit(None)
     size = min(len(trial.inputs.window), session.concurrency)
-    prompts, source = _warmup_prompts(trial, size)
+    prompts, source = warmup_prompts(trial.inputs, size)
     seconds_per_token: list[float] = []
     cv, steady, batches = None, False, 0
     while not trial.stop():
-        batch = trial.requests([next(prompts) for _ in range(size)])
+        batch = trial.requests(permuted(prompts, trial.job.seed, batches))
         trial.recorder.begin(batch)
         batch_begin_ns = trial.clock.now_ns()
         session.run(batch, trial.recorder)
@@ -186,22 +192,18 @@ def measure(trial: Trial, session: Session) -> None:
     trial.limit(None)
 
 
-def _warmup_prompts(trial: Trial, size: int) -> tuple[Iterator[tuple[int, tuple[int, ...]]], WarmupSource]:
-    """Prompts for the warm-up without end, and where they come from.
-
-    The pool's prompts after the window's, cycled; when they are fewer than one batch of ``size``, the window's prompts with
-    their ids in another order: the same lengths, nothing a prefix cache knows.
-    """
-    n = len(trial.inputs.window)
-    pool = [(n + index, ids) for index, ids in enumerate(trial.inputs.warmup)]
-    source: WarmupSource = "pool"
-    if len(pool) < size:
-        shuffler = random.Random(trial.job.seed)
-        pool = [(row, tuple(shuffler.sample(ids, len(ids)))) for row, ids in enumerate(trial.inputs.window)]
-        source = "permuted"
-
-    def cycle() -> Iterator[tuple[int, tuple[int, ...]]]:
-        while True:
-            yield from pool
-
-    return cycle(), source
+def first_request(trial: Trial, session: Session) -> None:
+    """A cold start: the window, which opened before loading, closes after one request."""
+    requests = trial.requests(list(enumerate(trial.inputs.window))[:1])
+    trial.log.write(WarmupDone(0, 0.0, None, None, "none"))
+    trial.recorder.begin(requests)
+    trial.say("the first request")
+    trial.log.hold()
+    try:
+        session.run(requests, trial.recorder)
+        session.synchronize()
+        trial.mark("window", "end")
+    finally:
+        trial.log.release()
+    trial.recorder.flush(trial.log)
+    trial.log.write(WindowDone(0, False, "signal" if trial.stop() else "first_request"))

@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 import llenergymeasure.model
 from llenergymeasure.model.codec import JsonValue, decode, encode, to_line
 from llenergymeasure.model.event import Event, Unreadable, event_line, parse_event
-from llenergymeasure.model.reading import Reading, Readings
+from llenergymeasure.model.gguf import GgufHeader
+from llenergymeasure.model.reading import Reading, Readings, Readout
 from llenergymeasure.model.request import RequestRecord
 from llenergymeasure.model.trace import Trace
 
-# Kept in columns, not as JSON.
-_COLUMNS = {Reading, Readings, RequestRecord, Trace}
+# Kept in columns, or in memory alone: never JSON.
+_NOT_JSON = {Reading, Readings, Readout, RequestRecord, Trace, GgufHeader}
 
 _INTS = st.integers(-(2**63), 2**63 - 1)
 _FLOATS = st.floats(allow_nan=False, allow_infinity=False)
@@ -47,7 +48,7 @@ def _model_dataclasses() -> list[type]:
     ]
     classes = [value for module in modules for value in vars(module).values() if dataclasses.is_dataclass(value)]
     own = {cls for cls in classes if cls.__module__.startswith("llenergymeasure.model.")}
-    return sorted(own - _COLUMNS, key=lambda cls: cls.__qualname__)
+    return sorted(own - _NOT_JSON, key=lambda cls: cls.__qualname__)
 
 
 def _values(hint: Any) -> st.SearchStrategy[Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from llenergymeasure.analyse.headline import energy_of_window, power_of_phase
+from llenergymeasure.analyse.headline import energy_of_window
 from llenergymeasure.model.mark import Interval
 from llenergymeasure.model.reading import Channel, ChannelKind, CpuPowerModel, Domain, Reading, SourceVerdict
 from llenergymeasure.model.trace import Trace
@@ -216,12 +216,3 @@ def test_a_backend_that_does_not_say_what_worked_has_no_total() -> None:
     found = energy_of_window(_trace([], (_channel("counter"), _joules(100))), _WINDOW)
     assert found.total_j.reason == "the backend does not say which devices worked"
     assert len(found.bystanders) == 1
-
-
-def test_idle_power_is_metered_power_over_the_phase() -> None:
-    """W over a rest; none where energy is only estimated, and none for a phase that did not take place."""
-    metered = _trace(["GPU-1"], (_channel("counter"), _joules(70)))
-    estimated = _trace(["cpu"], (_channel("model", "cpu", "package"), lambda t: t))
-    assert power_of_phase(metered, "idle") == pytest.approx(70.0)
-    assert power_of_phase(metered, "idle_loaded") is None
-    assert power_of_phase(estimated, "idle") is None

@@ -89,3 +89,32 @@ def test_p99_needs_a_thousand_requests(n: int, p99: float | None) -> None:
     assert (spread.p99, spread.n) == (pytest.approx(p99), n)
     assert spread.p50 == pytest.approx((n + 1) / 2)
     assert spread.reason == (None if p99 else "p99 needs 1000 values")
+
+
+def test_percentiles_have_intervals_between_two_of_the_values() -> None:
+    """Of 100 values the 40th and the 61st hold the median between them at 95 %; 100 are too few for p99 itself."""
+    spread = latencies(
+        tuple(_record(index + 1, sequence=index, batch=index) for index in range(100)), static=True
+    ).ttft_ms
+    assert spread.p50_95 is not None and (spread.p50_95.low, spread.p50_95.high) == (40.0, 61.0)
+    assert spread.p95_95 is not None and spread.p95 is not None
+    assert spread.p95_95.low < spread.p95 < spread.p95_95.high
+    assert (spread.p99_95, spread.interval_reason) == (None, None)
+
+
+def test_few_values_have_few_intervals() -> None:
+    """The largest of ten values is no bound of the 90th percentile."""
+    spread = latencies(
+        tuple(_record(index + 1, sequence=index, batch=index) for index in range(10)), static=True
+    ).ttft_ms
+    assert spread.p50_95 is not None and spread.p90_95 is None
+    assert spread.interval_reason == "10 values are too few for some of the intervals"
+
+
+def test_values_that_depend_on_each_other_have_no_intervals() -> None:
+    """Requests of one batch share their times, and so do the gaps of one request."""
+    batch = latencies(tuple(_record(index + 1, index + 9, sequence=index) for index in range(100)), static=True)
+    assert batch.ttft_ms.p50_95 is None and batch.ttft_ms.interval_reason == "requests of one batch are not independent"
+    assert batch.itl_ms.p50_95 is None and batch.itl_ms.interval_reason == "gaps of one request are not independent"
+    together = tuple(_record(index + 1, sequence=index, engine_queue_ms=0.0) for index in range(100))
+    assert latencies(together, static=False).ttft_ms.p50_95 is not None

@@ -5,12 +5,14 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.special import ndtri
 
 from llenergymeasure.analyse.statistics import (
     holm,
     log_mean_interval,
     log_ratio_interval,
     log_ratio_p,
+    quantile_ranks,
     ratio_interval,
     t_975,
 )
@@ -143,3 +145,29 @@ def test_pairs_without_spread() -> None:
 def test_holms_correction(p_values: list[float], rejected: list[bool]) -> None:
     """The smallest p must be below α/m, the next below α/(m − 1), and after the first that is not, none counts."""
     assert holm(p_values) == tuple(rejected)
+
+
+@pytest.mark.parametrize(
+    ("n", "p", "ranks"),
+    [
+        (5, 0.5, None),
+        (6, 0.5, (1, 6)),
+        (10, 0.5, (2, 9)),
+        (100, 0.5, (40, 61)),
+        (35, 0.9, None),
+        (1000, 0.99, (983, 997)),
+    ],
+)
+def test_ranks_around_a_quantile(n: int, p: float, ranks: tuple[int, int] | None) -> None:
+    """As in printed tables of distribution-free intervals."""
+    assert quantile_ranks(n, p) == ranks
+
+
+@pytest.mark.parametrize(("n", "p"), [(20, 0.5), (100, 0.9), (400, 0.99)])
+def test_intervals_between_ranks_cover_the_quantile(n: int, p: float) -> None:
+    """In 95 % of samples of a skewed distribution or more, whatever it is."""
+    low, high = quantile_ranks(n, p) or (0, 0)
+    samples = np.sort(np.random.default_rng(1).lognormal(size=(4000, n)), axis=1)
+    truth = math.exp(float(ndtri(p)))
+    covered = float(np.mean((samples[:, low - 1] <= truth) & (truth <= samples[:, high - 1])))
+    assert 0.945 <= covered <= 0.99

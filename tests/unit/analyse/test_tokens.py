@@ -26,14 +26,21 @@ def test_tokens_are_counted_from_ids() -> None:
         )
     )
     assert (group.input_tokens, group.output_tokens, group.requests) == (10, 5, 2)
-    assert (group.input_tokens_mean, group.output_tokens_mean) == (5.0, 2.5)
+    assert (group.input_per_request.mean, group.output_per_request.mean) == (5.0, 2.5)
+    assert (group.input_per_request.minimum, group.input_per_request.p50, group.input_per_request.maximum) == (
+        3,
+        5.0,
+        7,
+    )
+    assert group.finish_reasons == {"cancelled": 1, "length": 1}
 
 
 def test_no_request_has_no_mean() -> None:
     """Nothing over nothing is not zero."""
     group = count_tokens(())
     assert (group.output_tokens, group.requests) == (0, 0)
-    assert group.output_tokens_mean is None and group.input_tokens_mean is None and group.engine_output_tokens is None
+    assert group.output_per_request.mean is None and group.input_per_request.maximum is None
+    assert group.engine_output_tokens is None and group.mismatches is None and group.finish_reasons == {}
 
 
 @pytest.mark.parametrize(("counts", "total"), [((5, 6), 11), ((5, None), None), ((None, None), None)])
@@ -41,6 +48,18 @@ def test_the_engines_own_total_needs_all_its_counts(counts: tuple[int | None, ..
     """A sum over some of the requests is not the engine's total."""
     records = tuple(request_record(index, engine_output_tokens=count) for index, count in enumerate(counts))
     assert count_tokens(records).engine_output_tokens == total
+
+
+def test_what_a_cache_spared_and_speculation_kept_is_summed_where_all_tell() -> None:
+    """0 from an engine that counts, ``None`` from one that does not."""
+    told = tuple(
+        request_record(index, engine_cached_tokens=0, engine_drafted_tokens=8, engine_accepted_tokens=5 + index)
+        for index in range(2)
+    )
+    group = count_tokens(told)
+    assert (group.cached_input_tokens, group.drafted_tokens, group.accepted_tokens) == (0, 16, 11)
+    silent = count_tokens((*told, request_record(2)))
+    assert (silent.cached_input_tokens, silent.drafted_tokens, silent.accepted_tokens) == (None, None, None)
 
 
 @pytest.mark.parametrize(

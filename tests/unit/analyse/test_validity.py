@@ -9,13 +9,17 @@ from llenergymeasure.analyse.headline import TrialEnergy
 from llenergymeasure.analyse.validity import judge
 from llenergymeasure.model.event import ClockTriple, WarmupDone, WindowDone
 from llenergymeasure.model.job import Protocol, WarmupProtocol, WindowProtocol
+from llenergymeasure.model.machine import Gpu
 from llenergymeasure.model.mark import Interval
 from llenergymeasure.model.reading import Channel
 from llenergymeasure.model.request import RequestRecord
+from llenergymeasure.schema.energy import DomainEnergy
+from llenergymeasure.schema.performance import ComputeGroup, FlopsGroup
 from llenergymeasure.schema.quantity import Quantity, missing
 from llenergymeasure.schema.validity import CODES, Remark, remark
 from llenergymeasure.testing.builders import (
     joules,
+    machine,
     prepared_inputs,
     process_identity,
     request_record,
@@ -26,6 +30,7 @@ from llenergymeasure.testing.builders import (
 from llenergymeasure.units import NS_PER_S
 
 _WINDOW = Interval(2 * NS_PER_S, 14 * NS_PER_S)
+_NO_COMPUTE = ComputeGroup(flops=FlopsGroup(reason="not known"))
 _RATES = (missing("J/token", "none"), missing("tokens/s", "none"), missing("W", "none"))
 
 
@@ -48,10 +53,11 @@ def _remarks(
     window: Interval = _WINDOW,
     requests: tuple[RequestRecord, ...] = (),
     head: Mapping[str, object] | None = None,
+    compute: ComputeGroup = _NO_COMPUTE,
 ) -> dict[str, Remark]:
     """The remarks on a trial of a real engine whose head has these changes."""
     head = {"session": session_facts(engine="pytorch"), **(head or {})}
-    validity = judge(trace(requests, **head), window, energy or _energy(), rates)
+    validity = judge(trace(requests, **head), window, energy or _energy(), rates, compute)
     found = {one.code: one for one in validity.remarks}
     assert validity.valid == all(CODES[code][0] != "error" for code in found)
     return found
@@ -76,7 +82,7 @@ def test_a_clean_trial_has_no_remark() -> None:
         ("simulated", "took part", {"session": session_facts(engine="simulated")}),
         (
             "simulated",
-            "took part",
+            "was read",
             {"channels": (Channel(0, "simulated", "package", "cpu", "a CPU", "counter", "J", 10.0),)},
         ),
         ("preliminary", "--quick", {"job": _protocol(preliminary=True)}),
@@ -141,6 +147,70 @@ def test_watts_are_joules_a_token_times_tokens_a_second(power_w: float | None, c
     """A headline that contradicts itself is an error."""
     rates = (joules(0.05, "J/token"), joules(100.0, "tokens/s"), joules(power_w, "W"))
     assert set(_remarks(rates=rates)) == codes
+
+
+def _part(device: str, domain: str, low_j: float) -> DomainEnergy:
+    gross = joules(low_j + 1, absolute_95={"low": low_j, "high": low_j + 2})
+    return DomainEnergy(
+        domain=domain,
+        device=device,
+        source="s",
+        method="m",
+        grade="B",
+        estimated=False,
+        gross_j=gross,
+        in_headline=True,
+    )
+
+
+def _gpus(**changes: object) -> dict[str, object]:
+    return {
+        "machine": machine(gpus=(Gpu("GPU-1", "G", **changes), Gpu("GPU-2", "H", persistence_mode=False))),
+        "session": session_facts(engine="pytorch", device_ids=("GPU-1",)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("part", "limit_w", "broken"),
+    [
+        (_part("GPU-1", "gpu", 12 * 301.0), 300.0, True),
+        (_part("GPU-1", "gpu", 12 * 299.0), 300.0, False),
+        (_part("GPU-1", "gpu", 12 * 301.0), None, False),
+        (_part("GPU-1", "module", 12 * 301.0), 300.0, False),
+        (_part("cpu", "gpu", 12 * 301.0), 300.0, False),
+    ],
+    ids=["above", "below", "no limit", "more than the board", "another device"],
+)
+def test_a_board_does_not_take_more_than_its_limit(part: DomainEnergy, limit_w: float | None, broken: bool) -> None:
+    """Mean power that lies above the limit with all its uncertainty cannot be true."""
+    found = _remarks(_energy(parts=(part,)), head=_gpus(power_limit_w=limit_w))
+    assert ("physics" in found) == broken
+    if broken:
+        assert found["physics"].evidence == "GPU-1 took 301 W or more, its limit is 300 W"
+
+
+@pytest.mark.parametrize(
+    ("shares", "evidence"),
+    [
+        ({"mfu": 1.2, "peak_type": "bf16"}, "1.20 times the devices' peak for bf16"),
+        ({"mbu": 1.2}, "1.20 times the devices' memory bandwidth"),
+        ({"mfu": 1.0, "mbu": 1.0}, None),
+    ],
+)
+def test_nothing_is_faster_than_its_peak(shares: dict[str, object], evidence: str | None) -> None:
+    """A rate above what the devices can do makes a result invalid."""
+    found = _remarks(compute=_NO_COMPUTE.model_copy(update=shares))
+    assert set(found) == ({"physics"} if evidence else set())
+    assert evidence is None or evidence in found["physics"].evidence
+
+
+def test_a_battery_and_a_driver_that_unloads_are_told() -> None:
+    """Only the GPUs that worked count."""
+    assert set(_remarks(head={"machine": machine(power_source="battery")})) == {"on_battery"}
+    assert _remarks(head={"machine": machine(power_source="mains")}) == {}
+    found = _remarks(head=_gpus(persistence_mode=False))
+    assert set(found) == {"persistence_mode_off"} and found["persistence_mode_off"].evidence == "G"
+    assert _remarks(head=_gpus()) == {}
 
 
 def test_every_code_says_what_helps() -> None:

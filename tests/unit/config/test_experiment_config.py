@@ -28,7 +28,7 @@ def test_every_problem_is_told_at_once_with_its_line():
         of("model: m\nmodle: y\nn: zero\ndecoder:\n  top_pp: 1\nbackend: pytorch\npytorch:\n  batch_sise: 4\n")
     text = str(caught.value)
     assert "e.yaml:2: unknown key 'modle' (did you mean 'model'?)" in text
-    assert "e.yaml:3: n: should be a valid integer" in text
+    assert "e.yaml:3: n: should be a whole number" in text
     assert "e.yaml:5: unknown key 'top_pp' (did you mean 'top_p'?)" in text
     assert "e.yaml:8: unknown option 'batch_sise' of pytorch (did you mean 'batch_size'?)" in text
 
@@ -46,9 +46,17 @@ def test_every_problem_is_told_at_once_with_its_line():
         ("model: m\npytorch: {passthrough_kwargs: {batch_size: 2}}\n", "an option of its own"),
         ("n: 3\n", "model: is needed"),
         ("model: m\nwindow: {min_seconds: 10, max_seconds: 5}\n", "is below min_seconds"),
-        ("model: m\nlora: {adapter_id: a}\n", "'lora' is not known to this version"),
-        ("model: m\ncold_start: true\n", "'cold_start' is not known to this version"),
+        ("model: m\nlora: {merge_weights: true}\n", "adapter_id or adapter_path, one of them"),
+        ("model: m\nlora: {adapter_id: a, adapter_path: b}\n", "adapter_id or adapter_path, one of them"),
+        ("model: m\nbackend: llamacpp\nlora: {adapter_id: a}\n", "llamacpp does not support LoRA adapters"),
+        ("model: m\ncold_start: true\nwarmup: {n_warmup: 3}\n", "a cold start has no warmup of its own"),
+        ("model: m\ncold_start: true\nwindow: {min_seconds: 3}\n", "a cold start has no window of its own"),
         ("model: m\nwindow: {min_seconds: .nan}\n", "finite"),
+        (
+            "model: m\nbackend: pytorch\ndecoder: {speculative_decoding: true}\n",
+            r"set decoder.draft_model or pytorch.prompt_lookup_num_tokens",
+        ),
+        ("model: m\ndecoder: {draft_model: d}\n", "draft_model needs speculative_decoding"),
     ],
 )
 def test_what_makes_no_sense_is_refused(text, message):
@@ -129,3 +137,28 @@ def test_the_schema_lists_the_sections():
     schema = ExperimentConfig.model_json_schema()
     assert schema["additionalProperties"] is False
     assert schema["properties"]["pytorch"]["properties"]["batch_size"]["description"]
+
+
+def test_what_proposes_tokens_may_be_the_engines_own():
+    """Speculative decoding needs a draft model, or an option that does without one."""
+    of("model: m\nbackend: pytorch\ndecoder: {speculative_decoding: true}\npytorch: {prompt_lookup_num_tokens: 3}\n")
+    of("model: m\nbackend: pytorch\ndecoder: {speculative_decoding: true, draft_model: d}\n")
+
+
+def test_an_adapter_enters_the_hash_by_its_name():
+    """Where its folder lies changes nothing; another adapter, or merging it, does."""
+
+    def hashed(lora):
+        return measurement_config_hash(of(f"model: m\nbackend: pytorch\nlora: {lora}\n"))
+
+    here, there = hashed("{adapter_path: /a/tuned}"), hashed("{adapter_path: ../b/tuned}")
+    assert here == there
+    others = {hashed("{adapter_path: other}"), hashed("{adapter_path: tuned, merge_weights: true}"), hashed("null")}
+    assert len(others | {here}) == 4
+
+
+def test_a_cold_start_is_another_measurement():
+    """It is hashed; written out as false it changes nothing."""
+    text = "model: m\nbackend: pytorch\n"
+    assert measurement_config_hash(of(text)) == measurement_config_hash(of(text + "cold_start: false\n"))
+    assert measurement_config_hash(of(text)) != measurement_config_hash(of(text + "cold_start: true\n"))

@@ -88,6 +88,13 @@ def test_explicit_experiments_lie_over_the_fixed_part():
         ("model: m\nname: s\nmodle: x\n", "grid.yaml:3: unknown key 'modle'"),
         ("model: m\nbackend: [pytorch, pytorch]\n", "listed twice"),
         ("model: m\nname: s\nexperiments: 5\n", "list of mappings"),
+        (
+            "model: m\nsweep:\n  window.min_seconds: [1, 2]\n",
+            r"grid.yaml:3: 'window.min_seconds' is the same for the whole",
+        ),
+        ("model: m\nexperiments:\n  - {n: 5}\n  - {energy: {source: none}}\n", "grid.yaml:4: 'energy' is the same for"),
+        ("model: m\nexecution: false\n", "grid.yaml:2: execution: should be"),
+        ("model: m\nsweep:\n  n: [0]\n", "grid.yaml:3: sweep.n: n: should be greater than or equal to 1, found 0"),
     ],
 )
 def test_mistakes_are_told_with_their_line(text, message):
@@ -107,3 +114,10 @@ def test_studies_default_to_three_cycles():
     """In file and library alike."""
     assert of(TWO).execution.n_cycles == 3
     assert StudyConfig(name="s").execution.n_cycles == 3
+
+
+def test_more_points_than_can_be_worked_with_are_refused():
+    """Before any is made: the product of what is swept is known at once."""
+    text = f"model: m\nsweep:\n  n: {list(range(1, 1001))}\n  random_seed: {list(range(1000))}\n"
+    with pytest.raises(ConfigError, match=r"grid.yaml:2: sweep: 1,000,000 experiments are too many \(vary fewer keys"):
+        of(text)

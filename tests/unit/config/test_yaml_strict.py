@@ -63,7 +63,7 @@ def test_lines_are_known_for_keys_and_entries():
         ("", "empty"),
         ("{a: {[1]: 2}}", "cannot be a key"),
         ("<<: 5\n", "needs a mapping"),
-        ("a: \x00\n", "not valid YAML"),
+        ("m: 1\na: \x00\n", r"study.yaml:2: the character U\+0000 is not allowed"),
         ("[" * 5000, "nesting depth"),
         ("[" * 70 + "]" * 70, "levels deep"),
         ("a: &a [*a]\n", "refers to nothing"),

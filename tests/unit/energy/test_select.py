@@ -199,7 +199,9 @@ def test_the_verdict_of_a_chosen_source_says_what_it_reads() -> None:
             _channel("nvml", 2, "temperature", "GPU-1"),
         ]
     )
-    assert _verdict(_select(("auto",), nvml=nvml), "nvml").reason == "name of GPU-1 (gpu): counter, power_instant"
+    assert (
+        _verdict(_select(("auto",), nvml=nvml), "nvml").reason == "name of GPU-1 (gpu): energy counter, instant power"
+    )
 
 
 def test_closing_a_selection_closes_what_it_kept() -> None:

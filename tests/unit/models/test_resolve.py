@@ -25,7 +25,7 @@ def places(tmp_path, monkeypatch):
 
 
 def found(name, base, *, weights="real", revision=None):
-    return find_model(name, revision, base=base, weights=weights, say=lambda message, fraction: None)
+    return find_model(name, revision, base=base, weights=weights, say=lambda message, fraction=None: None)
 
 
 def refused(name, base, *, weights="real", revision=None):

@@ -8,7 +8,8 @@ import pytest
 
 from llenergymeasure.analyse.aggregate import Group, aggregate
 from llenergymeasure.errors import StoreError
-from llenergymeasure.schema.experiment import ExperimentResult, LatencyGroup, Spread
+from llenergymeasure.schema.experiment import ExperimentResult
+from llenergymeasure.schema.performance import LatencyGroup, Spread
 from llenergymeasure.schema.quantity import Quantity
 from llenergymeasure.schema.study import StudyResult
 from llenergymeasure.testing.builders import experiment_result, joules
@@ -74,6 +75,22 @@ def test_summary_of_a_metered_result() -> None:
         "  Memory       128 MiB peak of the worker process",
         "  Valid        yes",
     ]
+
+
+def test_summary_shows_repeatability_of_metered_energy() -> None:
+    """Value and uncertainty at the same decimal in one prefix, and that it is that of a single run; memory of the device too."""
+    result = experiment_result(
+        energy_total_j=joules(
+            53.42, repeatability_95={"low": 51.5, "high": 55.3}, absolute_95={"low": 40.0, "high": 70.0}
+        ),
+        energy_per_output_token_j=joules(0.05342, "J/token", repeatability_95={"low": 0.0515, "high": 0.0553}),
+        mean_power_w=joules(1234.0, "W", repeatability_95={"low": 1111.0, "high": 1300.0}),
+        memory=experiment_result().memory.model_copy(update={"device_allocated_peak_bytes": 2**30}),
+    )
+    lines = result.summary().splitlines()
+    assert lines[0] == "  Energy       53.4 ± 1.9 J     53.4 ± 1.9 mJ/output token     gpu, metered (single run)"
+    assert lines[1] == "  Power        1.23 ± 0.12 kW"
+    assert lines[5] == "  Memory       1,024 MiB peak allocated on the device, 128 MiB peak of the worker process"
 
 
 def test_summary_without_bounds() -> None:

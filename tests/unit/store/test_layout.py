@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from llenergymeasure.errors import StoreError
-from llenergymeasure.store.layout import new_study_folder, safe, trial_folder_name
+from llenergymeasure.store.layout import new_study_folder, place_problem, safe, trial_folder_name
 
 _NOW = datetime(2026, 11, 23, 14, 30, 5, tzinfo=UTC)
 
@@ -54,3 +54,12 @@ def test_trial_folder_names() -> None:
     """A trial's folder says what it is; only later attempts are numbered, and cycles count from 1."""
     assert trial_folder_name(1, "pytorch", 8, "d7e4c1ff", 0, 1) == "001_pytorch_b8_d7e4c1_c1"
     assert trial_folder_name(12, "my/engine", 8, "d7e4c1ff", 2, 3) == "012_my-engine_b8_d7e4c1_c3_a3"
+
+
+def test_a_place_is_judged_before_it_is_made(tmp_path: Path) -> None:
+    """A directory that is not there yet can be made; a file in the way, at any depth, cannot hold results."""
+    (tmp_path / "file").touch()
+    assert place_problem(tmp_path) is None
+    assert place_problem(tmp_path / "a" / "b") is None
+    assert place_problem(tmp_path / "file") == place_problem(tmp_path / "file" / "a") == "Not a directory"
+    assert list(tmp_path.iterdir()) == [tmp_path / "file"]

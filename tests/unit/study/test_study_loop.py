@@ -5,54 +5,19 @@ from pathlib import Path
 import pytest
 
 from llenergymeasure.model.codec import encode
-from llenergymeasure.model.job import BackendChoice, Decoder, Limits, Metering, ModelRef, Protocol
 from llenergymeasure.model.outcome import Failure
-from llenergymeasure.plan.order import order
-from llenergymeasure.plan.plan import Execution, Plan, PlannedExperiment
-from llenergymeasure.report.observer import Silent
+from llenergymeasure.report.observer import Several
 from llenergymeasure.study.interrupts import Interrupts
 from llenergymeasure.study.journal import Journal
 from llenergymeasure.study.loop import Loop
 from llenergymeasure.testing.builders import experiment_result
+from llenergymeasure.testing.plans import planned
 from llenergymeasure.testing.virtual_clock import VirtualClock
 from llenergymeasure.trial.failure import write_failure
 
 
 def plan(points=2, cycles=2, **execution):
-    experiments = tuple(
-        PlannedExperiment(
-            label=f"point {number}",
-            config={"model": "m"},
-            measurement_config_hash=f"{number:016x}",
-            environment=None,
-            varied={"n": number},
-            backend=BackendChoice("simulated"),
-            concurrency=number + 1,
-            model=ModelRef("m", "/nowhere", "directory"),
-            precision="as_stored",
-            device="cpu",
-            runner="local",
-            inputs="in",
-            n=4,
-            seed=42,
-            decoder=Decoder(),
-            protocol=Protocol(),
-            metering=Metering(),
-            limits=Limits(),
-        )
-        for number in range(points)
-    )
-    return Plan(
-        name="s",
-        study_design_hash="0" * 16,
-        experiments=experiments,
-        trials=order(points, cycles, "interleaved", 0),
-        skipped=(),
-        merged=0,
-        execution=Execution(cycles, "interleaved", 0, **execution),
-        created_at="2026-11-24T00:00:00+00:00",
-        llenergymeasure_version="0",
-    )
+    return planned(points, cycles, **execution)
 
 
 class Ended:
@@ -86,7 +51,7 @@ class Scripted:
 
 
 def loop(folder, scheduler, clock=None, the_plan=None, **options):
-    return Loop(folder, the_plan or plan(), scheduler, clock or VirtualClock(), Silent(), **options)
+    return Loop(folder, the_plan or plan(), scheduler, clock or VirtualClock(), Several(), **options)
 
 
 def run(study, interrupts=None):

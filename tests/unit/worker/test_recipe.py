@@ -175,7 +175,8 @@ def test_requests_are_numbered_through_the_trial(tmp_path: Path, clock: VirtualC
     assert [request.sequence for request in requests] == list(range(6))
     assert [request.prompt for request in requests] == [4, 5, 0, 1, 2, 3]
     assert [request.max_new_tokens for request in requests] == [3, 1, 1, 7, 1, 1]
-    assert all(request.input_ids == inputs.ids[request.prompt] for request in requests)
+    assert all(sorted(request.input_ids) == list(inputs.ids[request.prompt]) for request in requests[:2])
+    assert all(request.input_ids == inputs.ids[request.prompt] for request in requests[2:])
 
 
 # --- warm-up
@@ -229,12 +230,14 @@ def test_no_warm_up(tmp_path: Path, clock: VirtualClock) -> None:
     assert len(worked.session.ran) == 1
 
 
-def test_warm_up_uses_the_pool_again_and_again(tmp_path: Path, clock: VirtualClock) -> None:
-    """A pool of one batch or more is cycled; the window's prompts are not seen before the window."""
-    inputs = prepared_inputs((3, 5, 2, 4, 6), n=2)
+def test_warm_up_uses_one_batch_of_the_pool_again_and_again(tmp_path: Path, clock: VirtualClock) -> None:
+    """Its batches differ by nothing but time; the window's prompts are not seen before the window."""
+    inputs = prepared_inputs((2, 2, 3, 2, 1, 2), n=2)
     worked = _work(tmp_path, FakeSession(clock), clock, _protocol(WarmupProtocol("fixed", n_warmup=3)), inputs)
-    warmup = [request.prompt for batch in worked.session.ran[:3] for request in batch]
-    assert warmup == [2, 3, 4, 2, 3, 4]
+    warmup = [tuple(request.prompt for request in batch) for batch in worked.session.ran[:3]]
+    assert warmup == [(3, 5)] * 3
+    sent = {tuple(sorted(request.input_ids)) for batch in worked.session.ran[:3] for request in batch}
+    assert sent == {inputs.ids[3], inputs.ids[5]}
     assert worked.one(WarmupDone).prompts == "pool"
 
 
@@ -434,3 +437,38 @@ def test_inputs_without_a_prompt_are_refused(tmp_path: Path, clock: VirtualClock
     """A window over nothing would never end."""
     with pytest.raises(LLEMError, match="hold no prompt"):
         _work(tmp_path, FakeSession(clock), clock, inputs=prepared_inputs(()))
+
+
+# --- a cold start
+
+
+def _cold(folder: Path, session: FakeSession, clock: VirtualClock) -> Worked:
+    job = trial_job(protocol=_protocol(quiet_seconds=0.5), max_new_tokens=1, cold_start=True)
+    work(folder, job, prepared_inputs(), backend=SlowToOpen(session, clock), clock=clock)  # type: ignore[arg-type]
+    return Worked(folder, session)
+
+
+class SlowToOpen(FakeBackend):
+    """Takes four seconds to load."""
+
+    def __init__(self, session: FakeSession, clock: VirtualClock) -> None:
+        super().__init__(session)
+        self._clock = clock
+
+    def open(self, job: TrialJob) -> FakeSession:
+        self._clock.sleep(4.0)
+        return super().open(job)
+
+
+def test_a_cold_start_holds_loading_and_one_request(tmp_path: Path, clock: VirtualClock) -> None:
+    """The window opens before the model is loaded and closes after the first request; nothing is warmed up."""
+    worked = _cold(tmp_path, FakeSession(clock, seconds=(1.5,)), clock)
+    assert worked.seconds("window") == 5.5
+    assert worked.seconds("load") == 4.0
+    assert [mark.name for mark in worked.marks][:4] == ["window.begin", "load.begin", "load.end", "window.end"]
+    assert not any(mark.phase in ("warmup", "idle_loaded") for mark in worked.marks)
+    assert [len(batch) for batch in worked.session.ran] == [1]
+    assert len(worked.all(RequestDone)) == 1
+    assert worked.one(WindowDone).stopped_by == "first_request"
+    assert worked.one(WarmupDone).batches == 0
+    assert worked.seconds("quiet") == 0.5
