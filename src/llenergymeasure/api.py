@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from llenergymeasure.clock import MonotonicClock
 from llenergymeasure.config.experiment import ExperimentConfig, experiment_of
-from llenergymeasure.config.settings import Settings, effective_settings
-from llenergymeasure.config.study import ExecutionConfig, StudyConfig, study_of
-from llenergymeasure.config.user import load_user_config
+from llenergymeasure.config.study import StudyConfig, study_of
 from llenergymeasure.config.yaml_strict import Document, load_yaml
 from llenergymeasure.errors import ExperimentError, StoreError, StudyError
-from llenergymeasure.plan.resolve import short_name
 from llenergymeasure.report.observer import Observer, Several
+from llenergymeasure.report.screen import screen_on
 from llenergymeasure.schema.experiment import ExperimentResult
 from llenergymeasure.schema.study import StudyResult
 from llenergymeasure.store.layout import RESULT, TRIALS_FOLDER
-from llenergymeasure.study.options import RunOptions
+from llenergymeasure.study.options import RunOptions, settings_here, study_of_one
 from llenergymeasure.study.run import start
 
 _RESULTS_DIR = object()
@@ -30,20 +31,21 @@ def run_experiment(
     *,
     output_dir: str | Path | None = None,
     quick: bool = False,
-    observer: Observer | None = None,
+    progress: bool = False,
     **fields: Any,
 ) -> ExperimentResult:
     """Measure one experiment once and return its result.
 
     ``config`` is an ``ExperimentConfig`` or the path of a YAML file; instead, give its fields as keywords (``model="…"``).
-    Nothing stays on disk unless ``output_dir`` is given. Raises ``ConfigError``, ``PreFlightError``, or ``ExperimentError``
-    when the trial failed.
+    Nothing stays on disk unless ``output_dir`` is given. ``progress`` shows on stderr what is being done. Raises pydantic's
+    ``ValidationError`` for wrong keywords, ``ConfigError`` for a wrong file, ``PreFlightError``, or ``ExperimentError`` when the
+    trial failed.
     """
     experiment, document = _experiment(config, fields)
     study = study_of_one(experiment)
     options = _options(document, quick=quick, single=True)
-    with tempfile.TemporaryDirectory(prefix="llem-") as scratch:
-        result = start(study, Path(output_dir or scratch), options, observer or Several())
+    with tempfile.TemporaryDirectory(prefix="llem-") as scratch, _watching(progress) as observer:
+        result = start(study, Path(output_dir or scratch), options, observer)
     if result.results:
         return result.results[0]
     raise experiment_error(result)
@@ -54,19 +56,20 @@ def run_study(
     *,
     output_dir: str | Path | object | None = _RESULTS_DIR,
     quick: bool = False,
-    observer: Observer | None = None,
+    progress: bool = False,
 ) -> StudyResult:
     """Run a study and return its result, which lists failed and skipped points.
 
-    It writes to the configured results directory, or to ``output_dir``; ``None`` keeps nothing on disk. Raises ``ConfigError``,
-    ``PreFlightError``, or ``StudyError`` when nothing ran.
+    It writes to the configured results directory, or to ``output_dir``; ``None`` keeps nothing on disk. ``progress`` shows on
+    stderr what is being done. Raises ``ConfigError``, ``PreFlightError``, or ``StudyError`` when nothing ran.
     """
     document = None if isinstance(study, StudyConfig) else load_yaml(Path(study))
     config = study if isinstance(study, StudyConfig) else study_of(_need(document))
     options = _options(document, quick=quick, single=False)
     with tempfile.TemporaryDirectory(prefix="llem-") as scratch:
         place = options.settings.values.output.results_dir if output_dir is _RESULTS_DIR else output_dir or scratch
-        result = start(config, Path(os.fspath(place)), options, observer or Several())  # type: ignore[call-overload]
+        with _watching(progress) as observer:
+            result = start(config, Path(os.fspath(place)), options, observer)  # type: ignore[call-overload]
     if result.ran == 0:
         first = result.failed[0].message if result.failed else "it was stopped before a trial ended"
         raise StudyError(f"{config.name}: nothing ran: {first}", failed=len(result.failed))
@@ -82,15 +85,6 @@ def load_results(path: str | Path) -> tuple[ExperimentResult, ...]:
     if not files:
         raise StoreError(f"{path}: holds no results", hint="name a study's folder, or the directory that holds studies")
     return tuple(ExperimentResult.from_json(file) for file in files)
-
-
-def study_of_one(experiment: ExperimentConfig, cycles: int = 1) -> StudyConfig:
-    """A single experiment as the study that it is."""
-    return StudyConfig(
-        name=short_name(experiment.model),
-        ready=(experiment,),
-        execution=ExecutionConfig(n_cycles=cycles),
-    )
 
 
 def experiment_error(result: StudyResult) -> ExperimentError:
@@ -125,9 +119,13 @@ def _options(document: Document | None, *, quick: bool, single: bool) -> RunOpti
     )
 
 
-def settings_here(flags: Mapping[str, Any]) -> Settings:
-    """The effective settings of this process: user configuration, environment variables, then ``flags``."""
-    return effective_settings(load_user_config(), os.environ, flags)
+@contextmanager
+def _watching(progress: bool) -> Iterator[Observer]:
+    if not progress:
+        yield Several()
+        return
+    with screen_on(sys.stderr, MonotonicClock(), verbose=False, plain=False) as screen:
+        yield screen
 
 
 def _need(document: Document | None) -> Document:

@@ -14,7 +14,6 @@ from types import TracebackType
 
 from llenergymeasure.analyse.headline import TrialEnergy, energy_of_window
 from llenergymeasure.analyse.validity import metering_remarks
-from llenergymeasure.api import settings_here
 from llenergymeasure.clock import Clock, MonotonicClock
 from llenergymeasure.energy.visible import Gpu, visible_gpus
 from llenergymeasure.errors import EnergyError, LLEMError
@@ -27,6 +26,7 @@ from llenergymeasure.model.reading import ENERGY_KINDS, Channel, Readings, Reado
 from llenergymeasure.schema.energy import DomainEnergy
 from llenergymeasure.schema.quantity import Quantity, missing
 from llenergymeasure.schema.validity import Validity
+from llenergymeasure.study.options import settings_here
 
 _START_S, _STOP_S, _POLL_S = 20.0, 5.0, 0.02
 

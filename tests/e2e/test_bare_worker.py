@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -59,3 +60,34 @@ def test_a_worker_needs_the_engine_alone(bare, tmp_path):
     assert "xllamacpp" in packages
     assert "torch" not in packages
     assert result["tokens"]["output_tokens"] % (2 * 4) == 0 < result["tokens"]["output_tokens"]
+
+
+def test_a_study_compares_two_environments(bare, tmp_path):
+    """One study, the same configuration and the same ids, in two places: each result says where it ran."""
+    config = tmp_path / "config" / "llenergymeasure"
+    config.mkdir(parents=True)
+    (config / "config.yaml").write_text(
+        f"environments:\n  here: {{backend: llamacpp, at: local}}\n  bare: {{backend: llamacpp, at: 'venv:{bare}'}}\n"
+    )
+    (tmp_path / "study.yaml").write_text(
+        "model: builtin:smollm2-135m\nn: 2\ndataset: {synthetic: {input_len: 8, output_len: 4}}\n"
+        "window: {min_seconds: 0.1}\nllamacpp: {n_threads: 1}\nsweep: {environment: [here, bare]}\n"
+    )
+    done = subprocess.run(
+        [*LLEM, "run", str(tmp_path / "study.yaml"), "--quick", "--json", "-o", str(tmp_path / "results")],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={**os.environ, "XDG_CONFIG_HOME": str(tmp_path / "config")},
+    )
+    assert done.returncode == 0, done.stderr[-3000:] + done.stdout[-500:]
+    results = json.loads(done.stdout)["study"]["results"]
+    assert {result["environment_name"]: result["environment"]["runner"] for result in results} == {
+        "here": "local",
+        "bare": f"venv:{bare}",
+    }
+    assert len({result["measurement_config_hash"] for result in results}) == 1
+    assert len({result["provenance"]["inputs"]["sha256"] for result in results}) == 1
+    folders = [path.name for path in (tmp_path / "results").glob("*/trials/*")]
+    assert sorted(name.split("_")[-2] for name in folders) == ["bare", "here"]

@@ -63,12 +63,10 @@ def test_a_notebook_measures(here):
     pytest.importorskip("ipykernel", reason="ipykernel is not installed")
     nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed")
     cells = [
-        "import asyncio, sys\nimport llenergymeasure as llem\nfrom llenergymeasure.clock import MonotonicClock\n"
-        "from llenergymeasure.report.screen import screen_on",
+        "import asyncio\nimport llenergymeasure as llem",
         "ticks = []\nasync def tick():\n    while True:\n        ticks.append(1)\n        await asyncio.sleep(0.05)\n"
         "ticking = asyncio.create_task(tick())\nawait asyncio.sleep(0.2)",
-        "with screen_on(sys.stderr, MonotonicClock(), verbose=False, plain=False) as screen:\n"
-        f"    result = {QUICK[:-1]}, observer=screen)",
+        f"result = {QUICK[:-1]}, progress=True)",
         "before = len(ticks)\nawait asyncio.sleep(0.3)\nprint(len(ticks) > before, not ticking.done())\nticking.cancel()",
         "print(result.summary())",
     ]

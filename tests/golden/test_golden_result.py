@@ -17,7 +17,8 @@ import pytest
 from llenergymeasure.analyse.trial import analyse
 from llenergymeasure.data.device_peaks import device_peaks
 from llenergymeasure.errors import StoreError
-from llenergymeasure.schema.experiment import SCHEMA_VERSION, ExperimentResult
+from llenergymeasure.schema.experiment import ExperimentResult
+from llenergymeasure.schema.load import SCHEMA_VERSION
 from llenergymeasure.schema.quantity import Record
 from llenergymeasure.store.trace_files import read_trace
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from llenergymeasure.cli.main import EXIT_USAGE, main
 from llenergymeasure.cli.overrides import Overrides
 from llenergymeasure.config.experiment import ExperimentConfig
+from llenergymeasure.config.study import STUDY_KEYS
 from llenergymeasure.errors import ConfigError
 from llenergymeasure.testing.broken_texts import case, kinds
 from llenergymeasure.testing.config_texts import FIELDS, SECTIONS, as_yaml, experiment_data
@@ -35,7 +36,7 @@ _VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
     max_leaves=6,
 )
-_KEYS = st.sampled_from([*FIELDS, *SECTIONS, "sweep", "execution", "experiments", "name"]) | st.text(max_size=8)
+_KEYS = st.sampled_from([*FIELDS, *SECTIONS, *STUDY_KEYS]) | st.text(max_size=8)
 
 
 def outcome(path: Path, content: bytes) -> ConfigError | None:
@@ -106,7 +107,15 @@ _DOTTED = st.lists(
 )
 
 
-@pytest.mark.parametrize("text", ["model: m\n", "model: m\nbackend: [pytorch, nosuch]\nsweep: {n: [1, 2]}\n", "n: 5\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "model: m\n",
+        "model: m\nbackend: [pytorch, nosuch]\nsweep: {n: [1, 2]}\n",
+        "model: m\ngroups: {a: [{n: 1}, {pytorch.batch_size: 2}]}\nwhere: ['n < 5']\nexperiments: [{random_seed: 1}]\n",
+        "n: 5\n",
+    ],
+)
 @given(
     sets=st.lists(st.tuples(_DOTTED.map(".".join) | st.text(max_size=8), _TEXT).map("=".join) | _TEXT, max_size=3),
     backend=st.none() | st.sampled_from(["pytorch", "nosuch", ""]) | st.text(max_size=4),

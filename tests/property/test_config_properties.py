@@ -9,6 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llenergymeasure.config.axes import Varying
 from llenergymeasure.config.expand import expand
 from llenergymeasure.config.experiment import ExperimentConfig
 from llenergymeasure.config.hashing import measurement_config_hash
@@ -65,7 +66,7 @@ def test_what_is_written_reads_back_as_it_was(what):
 )
 def test_an_expansion_has_no_duplicates_and_loses_nothing(sweep):
     """Points, skipped and merged add up to the product, and no two points are one measurement."""
-    found = expand({"model": "m"}, ["pytorch"], sweep, ())
+    found = expand({"model": "m"}, ["pytorch"], Varying(sweep))
     product = 1
     for values in sweep.values():
         product *= len(values)

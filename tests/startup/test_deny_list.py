@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -36,6 +37,23 @@ def test_asking_for_help_loads_nothing_heavy(arguments: tuple[str, ...]) -> None
 def test_a_commands_help_loads_nothing_heavy(command: str) -> None:
     """Nor does the help of any command."""
     assert _loaded(_run(command, "--help")) & _HEAVY == set()
+
+
+def test_a_dry_run_loads_no_engine_and_no_library_of_numbers(own_cache: Path) -> None:
+    """A plan is there at once: what it needs is configuration, text and the standard library."""
+    arguments = (
+        "-m",
+        "preset:smollm2-135m",
+        "--set",
+        "weights=random",
+        "-b",
+        "pytorch",
+        "-d",
+        "synthetic",
+        "--dry-run",
+    )
+    for form in ((), ("--json",)):
+        assert _loaded(_run("run", *arguments, *form)) & (_HEAVY - {"pydantic", "yaml"}) == set()
 
 
 def test_importing_the_package_loads_nothing() -> None:

@@ -6,19 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from llenergymeasure.analyse.statistics import holm, log_mean_interval, log_ratio_interval, log_ratio_p
+from llenergymeasure.analyse.comparability import comparabilities, machine_of
+from llenergymeasure.analyse.compare import MINIMUM_CYCLES, Block, Difference
+from llenergymeasure.analyse.ranking import Candidate, Compared, rank
+from llenergymeasure.analyse.statistics import log_mean_interval
 from llenergymeasure.schema.experiment import ExperimentResult
 from llenergymeasure.schema.quantity import Interval, Quantity, missing
-from llenergymeasure.schema.study import Aggregate, Verdict
-
-# Two configurations within this ratio of each other are equivalent (TOST, each side at 5 %).
-EQUIVALENCE_MARGIN = 0.02
+from llenergymeasure.schema.study import Aggregate, Comparability, Tier
 
 _ENERGY, _RATE = "energy_per_output_token_j", "tokens_per_second"
-
-
-# Fewer pairs say nothing about their own spread.
-_MINIMUM_PAIRS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +31,50 @@ class Group:
         return tuple(result for result in self.results if result.validity.valid) or self.results
 
 
-def aggregate(groups: Sequence[Group]) -> tuple[str | None, tuple[Aggregate, ...]]:
-    """(what is ranked by, one aggregate a group). Invalid results are left out of numbers and ranking.
+@dataclass(frozen=True, slots=True)
+class Design:
+    """How the cycles of a study came about.
+
+    ``blocks``: a cycle's trials of all experiments ran side by side. ``first_stage``: so many cycles decided how many each
+    experiment has; ``None`` when the number was fixed beforehand.
+    """
+
+    blocks: bool = True
+    first_stage: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregated:
+    """A study's experiments over their cycles, one aggregate a group; their order, what it goes by, and with which caveats."""
+
+    ranked_by: str | None
+    aggregates: tuple[Aggregate, ...]
+    tiers: tuple[Tier, ...]
+    comparability: tuple[Comparability, ...]
+
+
+def aggregate(groups: Sequence[Group], design: Design = Design()) -> Aggregated:
+    """Numbers over cycles and the ranking. Invalid results are left out of both.
 
     Ranked by energy per output token where every group that can be ranked has one of one kind (metered or estimated), else by
     tokens per second.
     """
-    rankable = [group for group in groups if _why_not_ranked(group) is None]
-    if not rankable:
-        return None, tuple(_aggregate(group, False, None, _why_not_ranked(group)) for group in groups)
-    by = _ranking_quantity(rankable)
-    best = min(rankable, key=lambda group: _score(group, by))
-    verdicts = _verdicts(best, [group for group in rankable if group is not best], by)
-    return by, tuple(
-        _aggregate(group, group is best, *verdicts.get(id(group), (None, _why_not_ranked(group)))) for group in groups
+    why_not = [_why_not_ranked(group) for group in groups]
+    rankable = [place for place, reason in enumerate(why_not) if reason is None]
+    by = _ranking_quantity([groups[place] for place in rankable]) if rankable else None
+    tiers, compared = rank(
+        [Candidate(place, _costs(groups[place], by)) for place in rankable if by is not None],
+        blocks=design.blocks,
+        first_stage=design.first_stage,
+    )
+    return Aggregated(
+        ranked_by=by,
+        aggregates=tuple(
+            _aggregate(group, design, by, bool(tiers) and tiers[0].best == place, compared.get(place), why_not[place])
+            for place, group in enumerate(groups)
+        ),
+        tiers=tiers,
+        comparability=comparabilities([(group.varied, group.counted) for group in groups]),
     )
 
 
@@ -67,68 +93,62 @@ def _ranking_quantity(groups: Sequence[Group]) -> str:
     return _ENERGY if one_kind and all(energy.value is not None for energy in energies) else _RATE
 
 
-def _values(group: Group, name: str) -> dict[int, float]:
-    """A quantity by cycle."""
-    quantities = {result.cycle: getattr(result, name).value for result in group.counted}
-    return {cycle: value for cycle, value in quantities.items() if value is not None}
+def _values(group: Group, name: str) -> dict[Block, float]:
+    """A quantity by block, in order of cycles."""
+    found = {
+        (result.cycle, machine_of(result)): getattr(result, name).value
+        for result in sorted(group.counted, key=lambda result: result.cycle)
+    }
+    return {block: value for block, value in found.items() if value is not None}
 
 
-def _score(group: Group, by: str) -> float:
-    """The smaller, the better."""
-    logs = [math.log(value) for value in _values(group, by).values()]
-    mean = math.fsum(logs) / len(logs)
-    return mean if by == _ENERGY else -mean
+def _costs(group: Group, by: str) -> dict[Block, float]:
+    """What is ranked by, turned so that the smaller is the better."""
+    values = _values(group, by)
+    return values if by == _ENERGY else {block: 1 / value for block, value in values.items()}
 
 
-def _verdicts(best: Group, others: Sequence[Group], by: str) -> dict[int, tuple[Verdict | None, str | None]]:
-    """Each other group against the best by paired log-ratios, one pair a cycle; Holm's correction over them."""
-    pairs = {id(group): _pairs(group, best, by) for group in others}
-    tested = [key for key, found in pairs.items() if len(found) >= _MINIMUM_PAIRS]
-    distinct = dict(zip(tested, holm([log_ratio_p(pairs[key]) for key in tested]), strict=True))
-    few = (None, f"needs at least {_MINIMUM_PAIRS} cycles in common with the best")
-    return {key: (_verdict(found, distinct[key]), None) if key in distinct else few for key, found in pairs.items()}
-
-
-def _pairs(group: Group, best: Group, by: str) -> list[tuple[float, float]]:
-    """(the group's, the best's) of each cycle that both have, turned so that a ratio above 1 is worse."""
-    mine, theirs = _values(group, by), _values(best, by)
-    pairs = [(mine[cycle], theirs[cycle]) for cycle in sorted(mine.keys() & theirs.keys())]
-    return pairs if by == _ENERGY else [(b, a) for a, b in pairs]
-
-
-def _verdict(pairs: list[tuple[float, float]], distinct: bool) -> Verdict:
-    mean, low, high = log_ratio_interval(pairs, 0.90)
-    margin = math.log1p(EQUIVALENCE_MARGIN)
-    if -margin < low and high < margin:
-        return "equivalent"
-    if not distinct:
-        return "undecided"
-    return "worse" if mean > 0 else "better"
-
-
-def _aggregate(group: Group, is_best: bool, verdict: Verdict | None, reason: str | None) -> Aggregate:
+def _aggregate(
+    group: Group, design: Design, by: str | None, is_best: bool, compared: Compared | None, why_not: str | None
+) -> Aggregate:
     first = group.results[0] if group.results else None
     ttft = [value for result in group.counted if (value := result.latency.ttft_ms.p50) is not None]
-    memory = [value for result in group.counted if (value := result.memory.process_peak_bytes) is not None]
+    found = compared.difference if compared else None
     return Aggregate(
         label=group.label,
         measurement_config_hash=first.measurement_config_hash if first else "",
         environment_name=first.environment_name if first else None,
         varied=group.varied,
         n=len(group.counted),
-        energy_per_output_token_j=_over_cycles(group, _ENERGY, "J/token"),
-        tokens_per_second=_over_cycles(group, _RATE, "tokens/s"),
-        mean_power_w=_over_cycles(group, "mean_power_w", "W"),
+        energy_per_output_token_j=_over_cycles(group, _ENERGY, "J/token", design),
+        tokens_per_second=_over_cycles(group, _RATE, "tokens/s", design),
+        mean_power_w=_over_cycles(group, "mean_power_w", "W", design),
         ttft_ms_p50=sum(ttft) / len(ttft) if ttft else None,
-        memory_bytes=max(memory) if memory else None,
+        memory_bytes=_most(group, "process_peak_bytes"),
+        device_memory_bytes=_most(group, "device_allocated_peak_bytes"),
         remarks=tuple(sorted({remark.code for result in group.results for remark in result.validity.remarks})),
         best=is_best,
-        verdict=verdict,
-        verdict_reason=reason,
+        verdict=compared.verdict if compared else None,
+        verdict_reason=compared.reason if compared else why_not,
+        comparison_method=found.method if found else None,
+        ratio_to_best=_ratio(found, by) if found else None,
     )
 
 
-def _over_cycles(group: Group, name: str, unit: str) -> Quantity:
+def _most(group: Group, name: str) -> int | None:
+    """The most over the cycles that say it."""
+    return max((value for result in group.counted if (value := getattr(result.memory, name)) is not None), default=None)
+
+
+def _ratio(found: Difference, by: str | None) -> Quantity:
+    """This over the best, of what is ranked by as it is: a rate was turned for the ranking and is turned back."""
+    value, low, high = found.ratio_95
+    if by == _RATE:
+        value, low, high = 1 / value, 1 / high, 1 / low
+    return Quantity(value=value, unit="1", repeatability_95=Interval(low=low, high=high), n=found.n)
+
+
+def _over_cycles(group: Group, name: str, unit: str, design: Design) -> Quantity:
     """Ratio of sums where it is one, its interval over cycles; a single run keeps its own within-run interval."""
     quantities: list[Quantity] = [getattr(result, name) for result in group.counted]
     if not quantities:
@@ -140,16 +160,31 @@ def _over_cycles(group: Group, name: str, unit: str) -> Quantity:
         return missing(unit, "estimated and metered energy are never added")
     if len(quantities) == 1:
         return quantities[0]
-    value, interval = _pooled(group, name), log_mean_interval(list(_values(group, name).values()))[1]
+    values, first_stage = _values(group, name), _first_stage(group, design)
+    value, interval = _pooled(group, name), log_mean_interval(list(values.values()), first_stage)[1]
     return quantities[0].model_copy(
         update={
             "value": value,
             "repeatability_95": interval,
             "absolute_95": interval if name == _RATE else _absolute(value, interval, quantities),
             "n": len(quantities),
-            "interval_reason": "range of two cycles" if len(quantities) == 2 else None,
+            "interval_reason": _what_it_is(len(quantities), first_stage),
         }
     )
+
+
+def _first_stage(group: Group, design: Design) -> int | None:
+    """How many of the cycles that count gave the spread, where they are not all."""
+    if design.first_stage is None:
+        return None
+    early = sum(result.cycle < design.first_stage for result in group.counted)
+    return early if MINIMUM_CYCLES <= early < len(group.counted) else None
+
+
+def _what_it_is(n: int, first_stage: int | None) -> str | None:
+    if n == 2:
+        return "range of two cycles"
+    return None if first_stage is None else f"by the spread of the first {first_stage} cycles, which set their number"
 
 
 def _absolute(value: float, repeatability: Interval | None, quantities: Sequence[Quantity]) -> Interval | None:
@@ -162,6 +197,8 @@ def _absolute(value: float, repeatability: Interval | None, quantities: Sequence
         return None
     if quantities[0].estimated:
         return Interval(low=min(bound.low for bound in bounds), high=max(bound.high for bound in bounds))
+    if len(quantities) < MINIMUM_CYCLES:  # a range is no interval
+        return None
     half = math.hypot(_half(repeatability) / value, max(map(_relative_gain, quantities)))
     return Interval(low=value * (1 - half), high=value * (1 + half))
 

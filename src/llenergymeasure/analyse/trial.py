@@ -160,7 +160,7 @@ def _multi_gpu(energy: TrialEnergy, per_token: Quantity) -> MultiGpuGroup | None
 
 
 def _method(trace: Trace, window: Interval) -> MethodGroup:
-    head = trace.head
+    head, cache, cost = trace.head, trace.head.file_cache, trace.head.meter_cost
     load = interval_of(head.marks, "load")
     zero_ns = min(mark.t_ns for mark in head.marks)
     span = Span(begin_s=ns_to_s(window.begin_ns - zero_ns), end_s=ns_to_s(window.end_ns - zero_ns))
@@ -178,7 +178,16 @@ def _method(trace: Trace, window: Interval) -> MethodGroup:
         warmup_excluded_samples=min((request.sequence for request in trace.requests), default=None),
         steady_state_window=span if head.warmup.steady else None,
         windows=(span,),
+        cold_start=head.job.cold_start,
+        first_token_s=_first_token_s(trace, window) if head.job.cold_start else None,
+        files_in_memory=None if cache is None else cache.resident_bytes / cache.total_bytes,
+        meter_cpu=None if cost is None or cost.wall_s <= 0 else cost.cpu_s / cost.wall_s,
     )
+
+
+def _first_token_s(trace: Trace, window: Interval) -> float | None:
+    seen = [token_ns for request in trace.requests if (token_ns := request.first_token_ns) is not None]
+    return ns_to_s(min(seen) - window.begin_ns) if seen else None
 
 
 def _environment(trace: Trace) -> EnvironmentGroup:

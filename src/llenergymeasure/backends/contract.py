@@ -19,10 +19,11 @@ A session may use threads of its own inside ``run``; the sink accepts calls from
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from llenergymeasure.backends.memory import MemoryNeed, NotForeseen, Workload
 from llenergymeasure.errors import BackendError
 from llenergymeasure.model.event import Found, Missing, SessionFacts
 from llenergymeasure.model.inputs import Message
@@ -42,7 +43,7 @@ class BackendSpec:
     dequantised into a directory first. ``precisions``, ``decoding``, ``quantization`` and ``devices`` are positive lists.
     ``draft_free`` are the options that let speculative decoding propose tokens without a draft model.
     ``batching``: does the session form static batches, or does the engine schedule. ``tokenizer_rank``: the lowest of those
-    present makes a study's inputs.
+    present makes a study's inputs. ``memory`` says what a workload takes, without the engine.
     """
 
     name: str
@@ -68,6 +69,7 @@ class BackendSpec:
     converts_gguf: bool = False
     tokenizer_rank: int = 100
     proven_on_hardware: bool = True
+    memory: Callable[[Workload], MemoryNeed | NotForeseen] | None = None
 
 
 class Tokenizer(Protocol):

@@ -7,6 +7,7 @@ from typing import Any
 
 from llenergymeasure.backends.contract import Backend, BackendSpec, Session, Tokenizer, not_served, version_at_least
 from llenergymeasure.backends.llamacpp_device import device_words
+from llenergymeasure.backends.llamacpp_memory import memory
 from llenergymeasure.backends.llamacpp_options import LlamaCppOptions
 from llenergymeasure.errors import BackendError
 from llenergymeasure.model.event import Found, Missing
@@ -29,6 +30,7 @@ SPEC = BackendSpec(
     accepts_token_ids=True,
     speculative=True,
     tokenizer_rank=20,
+    memory=memory,
 )
 
 

@@ -7,7 +7,14 @@ from typing import Any
 
 from llenergymeasure.backends.llamacpp_device import Placement, place
 from llenergymeasure.backends.llamacpp_gguf import headers_of
-from llenergymeasure.backends.llamacpp_options import LlamaCppOptions, effective_options, options_of, set_options
+from llenergymeasure.backends.llamacpp_options import (
+    CACHE_BYTES,
+    CONTEXT_STEP,
+    LlamaCppOptions,
+    effective_options,
+    options_of,
+    set_options,
+)
 from llenergymeasure.backends.llamacpp_server import LlamaServer
 from llenergymeasure.backends.llamacpp_session import LlamaCppSession
 from llenergymeasure.errors import BackendError
@@ -16,16 +23,8 @@ from llenergymeasure.model.gguf import GgufHeader
 from llenergymeasure.model.inputs import read_inputs
 from llenergymeasure.model.job import TrialJob
 
-# The engine rounds a slot's context up to this many tokens.
-_CONTEXT_STEP = 256
 # Warnings and errors: at its default the engine writes several lines a request.
 _VERBOSITY = 2
-
-# Bytes of one number in the key-value cache.
-_CACHE_BYTES = {
-    "f32": 4.0, "f16": 2.0, "bf16": 2.0, "q8_0": 34 / 32, "q5_1": 24 / 32, "q5_0": 22 / 32, "q4_1": 20 / 32, "q4_0": 18 / 32,
-    "iq4_nl": 18 / 32,
-}  # fmt: skip
 
 
 def open_session(engine: Any, version: str, job: TrialJob) -> LlamaCppSession:
@@ -40,7 +39,7 @@ def open_session(engine: Any, version: str, job: TrialJob) -> LlamaCppSession:
     params = engine.CommonParams()
     params.verbosity = _VERBOSITY
     params.model.path = job.model.path
-    params.n_ctx = options.n_parallel * -(-longest // _CONTEXT_STEP) * _CONTEXT_STEP
+    params.n_ctx = options.n_parallel * -(-longest // CONTEXT_STEP) * CONTEXT_STEP
     params.n_threads_http = 2 * options.n_parallel + 2
     params.ctx_shift = False
     set_options(engine, params, options)
@@ -152,4 +151,4 @@ def _kv_bytes(engine: Any, params: Any, job: TrialJob, n_ctx: int) -> int | None
 def _key_value_pair_bytes(params: Any) -> float:
     """Bytes of one number of a key and one of a value in the cache."""
     words = (kind.name.removeprefix("GGML_TYPE_").lower() for kind in (params.cache_type_k, params.cache_type_v))
-    return sum(_CACHE_BYTES[word] for word in words)
+    return sum(CACHE_BYTES[word] for word in words)

@@ -14,6 +14,15 @@ from llenergymeasure.model.codec import CodecError, JsonValue, decode
 
 CacheType = Literal["f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "iq4_nl"]
 
+# The engine rounds a slot's context up to this many tokens.
+CONTEXT_STEP = 256
+
+# Bytes of one number in the key-value cache.
+CACHE_BYTES = {
+    "f32": 4.0, "f16": 2.0, "bf16": 2.0, "q8_0": 34 / 32, "q5_1": 24 / 32, "q5_0": 22 / 32, "q4_1": 20 / 32, "q4_0": 18 / 32,
+    "iq4_nl": 18 / 32,
+}  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class LlamaCppOptions:

@@ -10,6 +10,7 @@ from llenergymeasure.backends.pytorch_convert import convert
 from llenergymeasure.backends.pytorch_engine import ENGINE_ERRORS, available_devices
 from llenergymeasure.backends.pytorch_generate import check_speculation
 from llenergymeasure.backends.pytorch_load import load
+from llenergymeasure.backends.pytorch_memory import memory
 from llenergymeasure.backends.pytorch_options import PyTorchOptions, options_of
 from llenergymeasure.backends.pytorch_session import PyTorchSession
 from llenergymeasure.backends.pytorch_tokenizer import PyTorchTokenizer, load_tokenizer
@@ -39,6 +40,7 @@ SPEC = BackendSpec(
     random_weights=True,
     converts_gguf=True,
     tokenizer_rank=10,
+    memory=memory,
 )
 
 # Both make the engine; each has a version below which this backend does not work.

@@ -57,7 +57,7 @@ def load(job: TrialJob, options: PyTorchOptions) -> Loaded:
         draft = _draft(job, job.draft_model, device, vocabulary=model.config.get_text_config().vocab_size)
     for each in (model, draft):
         if each is not None:
-            each.eval().requires_grad_(False)
+            each.eval()
     return Loaded(model, draft, parameters, special)
 
 

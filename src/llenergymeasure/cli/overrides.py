@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from llenergymeasure import plugins
 from llenergymeasure.config import backend_section
-from llenergymeasure.config.expand import set_at
+from llenergymeasure.config.axes import Varying
 from llenergymeasure.config.experiment import ExperimentConfig, known_keys
+from llenergymeasure.config.nested import flat, overlap, set_at
 from llenergymeasure.config.problems import Problem, config_error, did_you_mean, problems_of
 from llenergymeasure.config.study import ExecutionConfig, StudyConfig, check_whole, study_of
 from llenergymeasure.config.yaml_strict import DataPath, Document, scalar
@@ -88,7 +89,6 @@ def experiment_with(document: Document, overrides: Overrides) -> ExperimentConfi
 def study_with(document: Document, overrides: Overrides) -> StudyConfig:
     """The study of a document with the flags laid over it. Raises ``ConfigError``."""
     study = study_of(document)
-    swept = [key for key in overrides.keys if key in study.sweep or any(k.startswith(f"{key}.") for k in study.sweep)]
     backends = study.backends
     if overrides.backend is not None:
         if backends and overrides.backend not in backends:
@@ -97,24 +97,41 @@ def study_with(document: Document, overrides: Overrides) -> StudyConfig:
                 hint=did_you_mean(overrides.backend, backends),
             )
         backends = (overrides.backend,)
-    if overrides.batch_size is not None:
-        swept += [key for name in _known(backends) if (key := _batch_key(name)) in study.sweep]
-    if swept:
-        raise ConfigError(f"{', '.join(swept)}: the study sweeps this, a flag cannot set it", hint="edit the study")
+    left_out = [name for name in study.backends if name not in backends]
+    study = study.changed(
+        backends=backends,
+        **_of_varying(study.varying.without(left_out)),
+        explicit=tuple(entry for entry in study.explicit if entry.get("backend") not in left_out),
+    )
+    _refuse_varied(study, overrides)
     fixed = copy.deepcopy(dict(study.fixed))
     _lay(fixed, overrides)
     if overrides.batch_size is not None:
         _set_batch_size(fixed, backends or plugins.names("backends"), overrides)
-    left_out = [name for name in study.backends if name not in backends]
-    study = study.changed(
-        backends=backends,
-        fixed=fixed,
-        sweep={key: values for key, values in study.sweep.items() if key.partition(".")[0] not in left_out},
-        explicit=tuple(entry for entry in study.explicit if entry.get("backend") not in left_out),
-        execution=overrides.execution_over(study.execution),
-    )
+    study = study.changed(fixed=fixed, execution=overrides.execution_over(study.execution))
     check_whole(study, document, overrides.paths)
     return study
+
+
+def _of_varying(varying: Varying) -> dict[str, Any]:
+    return {"sweep": varying.sweep, "groups": varying.groups, "where": varying.where}
+
+
+def _refuse_varied(study: StudyConfig, overrides: Overrides) -> None:
+    """A flag on what the study varies would silently undo it. Raises ``ConfigError``."""
+    flagged = list(overrides.keys)
+    if overrides.batch_size is not None:
+        flagged += map(_batch_key, _known(study.backends or plugins.names("backends")))
+    varied = study.varying.keys
+    swept = [key for key in flagged if any(overlap(key, one) for one in varied)]
+    if swept:
+        raise ConfigError(f"{', '.join(swept)}: the study sweeps this, a flag cannot set it", hint="edit the study")
+    written = {one for entry in study.explicit for one, _ in flat(entry)}
+    listed = [key for key in flagged if any(overlap(key, one) for one in written)]
+    if listed:
+        raise ConfigError(
+            f"{', '.join(listed)}: an experiment of the study sets this, a flag cannot", hint="edit the study"
+        )
 
 
 def _lay(data: dict[str, Any], overrides: Overrides) -> None:

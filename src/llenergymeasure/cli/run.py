@@ -23,13 +23,32 @@ import click
 )
 @click.option("--cycles", type=int, help="Independent repetitions of each experiment.")
 @click.option("--order", help="sequential, interleaved or shuffled.")
+@click.option(
+    "--target-rel-ci",
+    type=float,
+    metavar="X",
+    help="Go on until each 95 % repeatability interval is within X (0.02: 2 %) of its value.",
+)
 @click.option("--max-time", type=float, metavar="SECONDS", help="Time budget: ends cleanly between trials.")
 @click.option("--quick", is_flag=True, help="Short window and warm-up, one cycle; results are marked preliminary.")
 @click.option("--energy", help="Energy source: auto, none, or a name that llem config lists.")
 @click.option("--runner", "runners", multiple=True, metavar="[BACKEND=]AT", help="Where workers run: local, venv:PATH.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Results directory.")
-@click.option("--resume", type=click.Path(path_type=Path), metavar="DIR", help="Go on with a study that was stopped.")
+@click.option(
+    "--resume",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Go on with a study that was stopped, or, with CONFIG, top it up.",
+)
 @click.option("--retry-failed", is_flag=True, help="With --resume: run again what failed.")
+@click.option("--accept-changes", is_flag=True, help="With --resume: take a changed study without being asked.")
+@click.option("--no-lock", is_flag=True, help="Do not wait for other studies on the same devices.")
+@click.option(
+    "--notify", is_flag=True, help="Tell the configured webhook how it ended, whatever the configuration says."
+)
+@click.option(
+    "--dry-run", is_flag=True, help="Say what would run, whether it fits, and how long it takes; start nothing."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="The summary only.")
 @click.option("-v", "--verbose", count=True, help="More; -vv with tracebacks.")
@@ -40,9 +59,14 @@ def run(ctx: click.Context, /, **given: Any) -> int:
     CONFIG is a YAML file: an experiment, or a study when it sweeps or lists. Flags beat the file.
     """
     from llenergymeasure.cli.main import EXIT_USAGE
-    from llenergymeasure.cli.running import run_as_asked
 
     if given["config"] is None and given["model"] is None and given["resume"] is None:
         click.echo(ctx.get_help(), err=True)
         return EXIT_USAGE
+    if given["dry_run"]:
+        from llenergymeasure.cli.dry_run import show_plan
+
+        return show_plan(given)
+    from llenergymeasure.cli.running import run_as_asked
+
     return run_as_asked(given)

@@ -7,23 +7,23 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from llenergymeasure import plugins
-from llenergymeasure.api import settings_here, study_of_one
+from llenergymeasure.cli.asking import asked, settings_of_flags
 from llenergymeasure.cli.main import EXIT_FAILED, EXIT_INTERRUPTED
-from llenergymeasure.cli.overrides import Overrides, experiment_with, study_with
 from llenergymeasure.clock import MonotonicClock
 from llenergymeasure.config.settings import Settings
-from llenergymeasure.config.study import StudyConfig, is_study
-from llenergymeasure.config.yaml_strict import Document, load_yaml
+from llenergymeasure.plan.extend import Changes
 from llenergymeasure.report.log import debug_to
 from llenergymeasure.report.observer import Observer, Several
 from llenergymeasure.report.screen import screen_on
 from llenergymeasure.report.study_table import study_lines
+from llenergymeasure.schema.numbers import counted
 from llenergymeasure.schema.study import StudyResult
 from llenergymeasure.store.unfinished import unfinished_studies
 from llenergymeasure.study.options import RunOptions
@@ -33,7 +33,7 @@ from llenergymeasure.study.run import start
 
 def run_as_asked(given: Mapping[str, Any]) -> int:
     """Run what the flags ask for and return the exit status. Raises ``LLEMError``."""
-    settings = settings_here(_setting_flags(given))
+    settings = settings_of_flags(given)
     with _observer(given, settings) as observer:
         result = _run(given, settings, observer)
     return _end(result, given)
@@ -41,58 +41,38 @@ def run_as_asked(given: Mapping[str, Any]) -> int:
 
 def _run(given: Mapping[str, Any], settings: Settings, observer: Observer) -> StudyResult:
     if given["resume"] is not None:
-        return resume_study(given["resume"], RunOptions(settings, retry_failed=given["retry_failed"]), observer)
-    study, options = _asked(given, settings)
+        options = RunOptions(
+            settings, retry_failed=given["retry_failed"], lock=not given["no_lock"], notify=given["notify"]
+        )
+        if given["config"] is None:
+            return resume_study(given["resume"], options, observer)
+        study, whole = asked(given, settings)
+        options = replace(whole, retry_failed=options.retry_failed)
+        return resume_study(given["resume"], options, observer, study, partial(_agreed, given, observer))
+    study, options = asked(given, settings)
     results_dir = Path(settings.values.output.results_dir)
     for folder in unfinished_studies(results_dir):
         observer.say(f"unfinished: {folder} (go on with: llem run --resume {folder})")
     return start(study, results_dir, options, observer)
 
 
-def _asked(given: Mapping[str, Any], settings: Settings) -> tuple[StudyConfig, RunOptions]:
-    """What is to be run: a study file, or a single experiment as a study of one."""
-    document = load_yaml(given["config"]) if given["config"] is not None else None
-    overrides = Overrides.of_flags(
-        given["sets"],
-        backend=given["backend"],
-        batch_size=given["batch_size"],
-        shared={
-            "model": given["model"],
-            "dataset": given["dataset"],
-            "n": given["n"],
-            "precision": given["precision"],
-            "device": given["device"],
-            "decoder.max_new_tokens": given["max_new_tokens"],
-        },
-        execution={"n_cycles": given["cycles"], "cycle_order": given["order"], "max_seconds": given["max_time"]},
-    )
-    single = document is None or not is_study(document.data)
-    if single or document is None:
-        whole = document or Document(Path("command line"), {})
-        study = study_of_one(experiment_with(whole, overrides))
-        study = study.changed(execution=overrides.execution_over(study.execution))
-    else:
-        study = study_with(document, overrides)
-    return study, RunOptions(
-        settings,
-        base=document.path.parent if document else Path(),
-        source=document.text if document else None,
-        source_name=document.path.name if document else None,
-        energy_source=given["energy"],
-        quick=given["quick"],
-        single=single,
-    )
-
-
-def _setting_flags(given: Mapping[str, Any]) -> dict[str, Any]:
-    flags: dict[str, Any] = {}
-    if given["output"] is not None:
-        flags["output.results_dir"] = str(given["output"])
-    for runner in given["runners"]:
-        backend, is_for_one, at = runner.rpartition("=")
-        for name in [backend] if is_for_one else plugins.built_in("backends"):
-            flags[f"runners.{name}"] = at
-    return flags
+def _agreed(given: Mapping[str, Any], observer: Observer, found: Changes) -> bool:
+    """Show what a changed study adds and leaves out, and ask where somebody can answer."""
+    for label in found.added:
+        observer.say(f"added      {label}")
+    for label in found.withdrawn:
+        observer.say(f"withdrawn  {label}")
+    for difference in found.protocol:
+        observer.say(f"different  {difference}; trials of experiments that are there already keep theirs")
+    if found.planned:
+        observer.say(
+            f"{counted(len(found.planned), 'trial')} to add, {counted(len(found.dropped), 'trial')} to leave out"
+        )
+    if given["accept_changes"]:
+        return True
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    return click.confirm("Go on with the changed study?", err=True)
 
 
 @contextmanager
@@ -112,8 +92,9 @@ def _observer(given: Mapping[str, Any], settings: Settings) -> Iterator[Observer
 def _end(result: StudyResult, given: Mapping[str, Any]) -> int:
     """Print what came of it and return the exit status."""
     if given["as_json"]:
-        document = json.loads(result.model_dump_json())
-        click.echo(json.dumps({"outcome": result.outcome, "study": document}, indent=1))
+        results = [json.loads(one.model_dump_json()) for one in result.results]
+        study = {**json.loads(result.model_dump_json()), "results": results}
+        click.echo(json.dumps({"outcome": result.outcome, "study": study}, indent=1))
     elif result.planned == 1 and result.results:
         click.echo(f"Result  {result.folder}/")
         click.echo("")

@@ -8,9 +8,8 @@ import json
 import click
 
 from llenergymeasure import plugins
-from llenergymeasure.api import settings_here
 from llenergymeasure.cli.main import EXIT_FAILED
-from llenergymeasure.config.settings import Settings
+from llenergymeasure.config.settings import Place, Settings
 from llenergymeasure.config.user import user_config_path
 from llenergymeasure.errors import EnergyError
 from llenergymeasure.machine.engines import probe_all
@@ -19,13 +18,16 @@ from llenergymeasure.meter.here import source_verdicts
 from llenergymeasure.model.event import Found, Missing
 from llenergymeasure.model.machine import Machine
 from llenergymeasure.model.reading import SourceVerdict
+from llenergymeasure.study.options import settings_here
 
 
 def show_config(*, verbose: bool, check: bool, as_json: bool) -> int:
     """Print it and return the exit status: 1 when ``check`` is asked for and something is wrong."""
     settings = settings_here({})
     machine = snapshot()
-    engines = probe_all(plugins.names("backends"), settings.values.runners)
+    defaults = [settings.place_of(name) for name in plugins.names("backends")]
+    named = [settings.place_of(one.backend, name) for name, one in settings.values.environments.items()]
+    engines = probe_all((*defaults, *named))
     sources, problem = _sources(settings)
     if as_json:
         click.echo(json.dumps(_document(settings, machine, engines, sources, problem), indent=1))
@@ -46,7 +48,7 @@ def _sources(settings: Settings) -> tuple[tuple[SourceVerdict, ...], str]:
 def _print(
     settings: Settings,
     machine: Machine,
-    engines: dict[str, Found | Missing],
+    engines: dict[Place, Found | Missing],
     sources: tuple[SourceVerdict, ...],
     problem: str,
     verbose: bool,
@@ -56,11 +58,11 @@ def _print(
         f"Machine  {machine.cpu_model}, {machine.visible_cpus} CPUs, {memory:.0f} GiB, {machine.os} {machine.kernel}"
     )
     click.echo("Engines")
-    for name, engine in engines.items():
+    for place, engine in engines.items():
+        name = place.environment or place.backend
         if isinstance(engine, Found):
-            where = settings.runner_of(name)
-            place = "" if where == "local" else f", in {where}"
-            click.echo(f"  ✓ {name:<10} {engine.engine} {engine.version} on {', '.join(engine.devices)}{place}")
+            where = "" if place.at == "local" else f", in {place.at}"
+            click.echo(f"  ✓ {name:<10} {engine.engine} {engine.version} on {', '.join(engine.devices)}{where}")
         else:
             click.echo(f"  ✗ {name:<10} {engine.reason}\n    → {engine.remedy}")
     click.echo("Energy")
@@ -80,14 +82,19 @@ def _print(
 def _document(
     settings: Settings,
     machine: Machine,
-    engines: dict[str, Found | Missing],
+    engines: dict[Place, Found | Missing],
     sources: tuple[SourceVerdict, ...],
     problem: str,
 ) -> dict[str, object]:
     return {
         "machine": dataclasses.asdict(machine),
         "engines": {
-            name: {"found": isinstance(engine, Found), **dataclasses.asdict(engine)} for name, engine in engines.items()
+            place.environment or place.backend: {
+                "found": isinstance(engine, Found),
+                "at": place.at,
+                **dataclasses.asdict(engine),
+            }
+            for place, engine in engines.items()
         },
         "energy": [dataclasses.asdict(verdict) for verdict in sources],
         "energy_problem": problem or None,

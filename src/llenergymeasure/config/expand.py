@@ -1,27 +1,36 @@
-"""From what a study holds fixed and what it varies to its experiments. Pure and deterministic; keeps the written order."""
+"""From what a study holds fixed and what it varies to its experiments. Deterministic; keeps the written order.
+
+A grid of 100,000 points is judged without making 100,000 configurations: each field is validated once for each of its values,
+and a configuration is built when it is asked for.
+"""
 
 from __future__ import annotations
 
-import copy
-import itertools
-import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from array import array
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-from pydantic import ValidationError
-
-from llenergymeasure import plugins
-from llenergymeasure.config import backend_section
-from llenergymeasure.config.experiment import ExperimentConfig, known_keys
-from llenergymeasure.config.problems import Problem, dotted, problems_of
+from llenergymeasure.config.axes import Varying, axes_for, backends_of
+from llenergymeasure.config.experiment import ExperimentConfig
+from llenergymeasure.config.grid import Grid, Identity
+from llenergymeasure.config.lazy import Lazy
+from llenergymeasure.config.nested import value_at
+from llenergymeasure.config.problems import Problem, dotted, short
+from llenergymeasure.config.sources import Listed, Ready, Source, of_backend
+from llenergymeasure.config.where import Filter, parse_filter
 from llenergymeasure.config.yaml_strict import leaves
 from llenergymeasure.errors import ConfigError
 
 # More experiments than anybody runs; and values in all of them together, which bounds time and memory.
 _MOST_POINTS = 100_000
 _MOST_VALUES = 20_000_000
+# Configurations that are kept once they are built.
+_KEPT = 2048
+_NOT_SET = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,148 +51,110 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """The points of a study; how many were merged because they were equal; keys that no experiment takes."""
+    """The points of a study, and what became of the others.
 
-    points: tuple[Point, ...]
-    skipped: tuple[Skipped, ...]
+    ``merged`` counts points that were equal to an earlier one, ``filtered`` those that each filter left out: they are no
+    outcome of the study, nobody wanted them. ``notices`` are sentences for the user, each to be said once.
+    ``first_problems`` are those of the first point that is not valid.
+    """
+
+    points: Sequence[Point]
+    skipped: Sequence[Skipped]
     merged: int
-    unknown: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    first_problems: tuple[Problem, ...] = ()
+    filtered: Mapping[str, int]
+    notices: tuple[str, ...]
+    first_problems: tuple[Problem, ...]
 
 
 def expand(
     fixed: Mapping[str, Any],
     backends: Sequence[str],
-    sweep: Mapping[str, Sequence[Any]],
-    explicit: Sequence[Mapping[str, Any]],
+    varying: Varying,
+    explicit: Sequence[Mapping[str, Any]] = (),
     ready: Sequence[ExperimentConfig] = (),
 ) -> Expansion:
-    """Each backend's product of the universal and its own swept keys over the fixed part, then the explicit experiments.
+    """Each backend's product of the universal and its own swept keys and groups over the fixed part, then the explicit ones.
 
-    Raises ``ConfigError`` for more points than can be worked with.
+    Raises ``ConfigError`` for more points than can be worked with, and for a filter that cannot be computed.
     """
-    _check_size(fixed, backends, sweep, len(explicit))
-    unknown = tuple(_unknown(fixed, backends, sweep))
-    if unknown:
-        return Expansion((), (), 0, unknown)
-    points = {json.dumps(config.written(), sort_keys=True): Point(config, {}) for config in ready}
-    skipped: list[Skipped] = []
+    chosen = backends_of(backends, varying)
+    sources: list[Source] = [Ready(ready)]
+    if varying.keys or len(chosen) > 1 or not (explicit or ready):
+        filters = [parse_filter(text, index) for index, text in enumerate(varying.where)]
+        sources += [
+            Grid(backend, of_backend(fixed, backend), axes_for(varying, backend), filters, named=len(chosen) > 1)
+            for backend in chosen or (None,)
+        ]
+    sources.append(Listed(fixed, explicit, chosen[0] if len(chosen) == 1 else None))
+    _check_size(fixed, sum(map(len, sources)))
+    return _judged(sources, tuple(_notices(fixed, backends, chosen, varying)))
+
+
+def _judged(sources: Sequence[Source], notices: tuple[str, ...]) -> Expansion:
+    """Every point is looked at once; what is kept of it is its number."""
+    starts, kept, skipped = array("q"), array("q"), array("q")
+    seen: set[Identity] = set()
+    reasons: list[str] = []
+    sentences: dict[str, str] = {}
+    filtered: Counter[str] = Counter()
     first: tuple[Problem, ...] = ()
-    merged = len(ready) - len(points)
-    for varied, data in itertools.chain(
-        _grid(fixed, backends, sweep, bool(explicit or ready)), _listed(fixed, explicit)
-    ):
-        try:
-            config = ExperimentConfig.model_validate(data)
-        except ValidationError as error:
-            problems = problems_of(error, known_keys())
-            first = first or problems
-            skipped.append(Skipped(varied, "; ".join(_reason(found) for found in problems)))
-            continue
-        key = json.dumps(config.written(), sort_keys=True)
-        merged += key in points
-        points.setdefault(key, Point(config, varied))
-    return Expansion(tuple(points.values()), tuple(skipped), merged, first_problems=first)
+    merged = total = 0
+    for source in sources:
+        starts.append(total)
+        total += len(source)
+        for number, verdict in enumerate(source.verdicts(), starts[-1]):
+            if isinstance(verdict, tuple):
+                if verdict in seen:
+                    merged += 1
+                else:
+                    seen.add(verdict)
+                    kept.append(number)
+            elif isinstance(verdict, Filter):
+                filtered[verdict.text] += 1
+            else:
+                first = first or tuple(verdict)
+                reason = "; ".join(map(_reason, verdict))
+                reasons.append(sentences.setdefault(reason, reason))
+                skipped.append(number)
+
+    def at(number: int) -> tuple[Source, int]:
+        source = bisect_right(starts, number) - 1
+        return sources[source], number - starts[source]
+
+    def point(index: int) -> Point:
+        source, position = at(kept[index])
+        return Point(source.config(position), source.varied(position))
+
+    def left(index: int) -> Skipped:
+        source, position = at(skipped[index])
+        return Skipped(source.varied(position), reasons[index])
+
+    told = (*notices, *(f"where {text}: {_points(count)} left out" for text, count in filtered.items()))
+    return Expansion(Lazy(len(kept), _remembered(point)), Lazy(len(skipped), left), merged, dict(filtered), told, first)
 
 
-def set_at(data: dict[str, Any], key: str, value: Any) -> None:
-    """Set a dotted key in nested mappings, which are made where they are missing."""
-    *parents, last = key.split(".")
-    for name in parents:
-        if not isinstance(data.get(name), dict):
-            data[name] = {}
-        data = data[name]
-    data[last] = value
+def _remembered(point: Callable[[int], Point]) -> Callable[[int], Point]:
+    return lru_cache(maxsize=_KEPT)(point)
 
 
-def deep_merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """``above`` over ``below``: mappings are merged key by key, anything else replaces."""
-    merged = dict(below)
-    for key, value in above.items():
-        under = merged.get(key)
-        merged[key] = deep_merge(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
-    return merged
+def _points(count: int) -> str:
+    return "1 point" if count == 1 else f"{count:,} points"
 
 
-def _grid(
-    fixed: Mapping[str, Any], backends: Sequence[str], sweep: Mapping[str, Sequence[Any]], has_explicit: bool
-) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    if not sweep and len(backends) < 2 and has_explicit:
-        return
-    each: Sequence[str | None] = backends or [None]
-    for backend in each:
-        keys = [key for key in sweep if _scope(key) in (None, backend)]
-        for values in itertools.product(*(sweep[key] for key in keys)):
-            varied: dict[str, Any] = {"backend": backend} if len(backends) > 1 else {}
-            varied |= dict(zip(keys, values, strict=True))
-            data = _of_backend(fixed, backend, backends)
-            for key, value in zip(keys, values, strict=True):
-                set_at(data, key, value)
-            yield varied, data
-
-
-def _listed(
-    fixed: Mapping[str, Any], explicit: Sequence[Mapping[str, Any]]
-) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    for entry in explicit:
-        backend = entry.get("backend")
-        yield _flat(entry), deep_merge(_of_backend(fixed, backend, [backend] if backend else []), entry)
-
-
-def _of_backend(fixed: Mapping[str, Any], backend: str | None, backends: Sequence[str]) -> dict[str, Any]:
-    """The fixed part for one backend: the sections of the study's other backends are left out."""
-    data = copy.deepcopy(dict(fixed))
-    if backend is None:
-        return data
-    for name in list(data):
-        if name != backend and name not in ExperimentConfig.model_fields and plugins.is_known("backends", name):
-            del data[name]
-    return {**data, "backend": backend}
-
-
-def _check_size(
-    fixed: Mapping[str, Any], backends: Sequence[str], sweep: Mapping[str, Sequence[Any]], explicit: int
-) -> None:
-    each: Sequence[str | None] = backends or [None]
-    sizes = [[len(values) for key, values in sweep.items() if _scope(key) in (None, backend)] for backend in each]
-    count = explicit + sum(math.prod(grid) for grid in sizes)
+def _check_size(fixed: Mapping[str, Any], count: int) -> None:
     if count > _MOST_POINTS or count * sum(1 for _ in leaves(fixed)) > _MOST_VALUES:
         raise ConfigError(f"{count:,} experiments are too many", hint="vary fewer keys, or make several studies of it")
 
 
-def _scope(key: str) -> str | None:
-    """The backend that a swept key belongs to; ``None`` for a universal one."""
-    first = key.partition(".")[0]
-    return None if first in ExperimentConfig.model_fields or not plugins.is_known("backends", first) else first
-
-
-def _unknown(
-    fixed: Mapping[str, Any], backends: Sequence[str], sweep: Mapping[str, Sequence[Any]]
-) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Swept keys that no experiment of this study has."""
-    shared = known_keys()
-    for key in sweep:
-        first, dot, rest = key.partition(".")
-        scope = _scope(key)
-        if scope is not None:
-            if backends and scope not in backends:
-                yield key, tuple(f"{name}.{rest}" for name in backends)
-            elif not rest or rest.partition(".")[0] not in backend_section.option_names(scope):
-                yield key, tuple(f"{scope}.{name}" for name in backend_section.option_names(scope))
-        elif first not in shared[()]:
-            yield key, shared[()]
-        elif dot and rest not in shared.get((first,), ()):
-            yield key, tuple(f"{first}.{name}" for name in shared.get((first,), ())) or (first,)
-
-
-def _flat(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in data.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
+def _notices(
+    fixed: Mapping[str, Any], backends: Sequence[str], chosen: Sequence[str], varying: Varying
+) -> Iterator[str]:
+    if chosen and not backends:
+        yield f"backend: {chosen[0]}, the only one that a key of the study belongs to"
+    for key in varying.always():
+        value = value_at(fixed, key, _NOT_SET)
+        if value is not _NOT_SET:
+            yield f"{key}: the study varies it, the fixed value {short(value)} is not used"
 
 
 def _reason(found: Problem) -> str:

@@ -33,12 +33,11 @@ from llenergymeasure.config.sections import (
     WarmupConfig,
     WindowConfig,
 )
-from llenergymeasure.config.supports import unsupported
+from llenergymeasure.config.supports import Combined, unsupported
 from llenergymeasure.config.yaml_strict import Document, load_yaml
 
 # Keys of features that are not part of this version.
 LATER = {
-    "environment": "named environments are not available yet",
     "power": "power caps and clocks are not available yet",
     "traffic": "served traffic is not available yet",
     "endpoint": "measuring a running server is not available yet",
@@ -60,6 +59,9 @@ class ExperimentConfig(Section):
     model_revision: Text | None = Field(None, description="commit of the hub repository")
     weights: Literal["real", "random"] = Field("real", description="random: the architecture alone, nothing downloaded")
     backend: str | None = Field(None, description="inference engine; not given: chosen, written in and printed")
+    environment: Text | None = Field(
+        None, description="a named environment of the user configuration: an engine's version"
+    )
     device: Literal["auto", "cpu", "cuda", "mps", "xpu"] = Field("auto", description="where the model runs")
     precision: Literal["fp32", "fp16", "bf16", "as_stored"] | None = Field(
         None,
@@ -109,7 +111,7 @@ class ExperimentConfig(Section):
         assert config.__pydantic_extra__ is not None
         config.__pydantic_extra__.update(sections)
         if not wrong:
-            wrong += _cross_checks(config)
+            wrong += cross_checks(config)
         if wrong:
             raise ValidationError.from_exception_data(cls.__name__, wrong)
         return config
@@ -132,7 +134,7 @@ class ExperimentConfig(Section):
         assert config.__pydantic_extra__ is not None
         for name in [name for name in config.__pydantic_extra__ if name != backend]:
             del config.__pydantic_extra__[name]
-        wrong = list(_cross_checks(config))
+        wrong = list(cross_checks(config))
         if wrong:
             raise ValidationError.from_exception_data(type(self).__name__, wrong)
         return config
@@ -191,7 +193,8 @@ def known_keys() -> dict[tuple[str | int, ...], tuple[str, ...]]:
     return known
 
 
-def _cross_checks(config: ExperimentConfig) -> Iterator[InitErrorDetails]:
+def cross_checks(config: Combined) -> Iterator[InitErrorDetails]:
+    """The problems of fields that are fine each by itself and make no sense together."""
     if config.cold_start:
         for name, section in (("warmup", config.warmup), ("window", config.window)):
             if section != type(section)():

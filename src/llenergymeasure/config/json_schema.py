@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from llenergymeasure import plugins
@@ -35,10 +36,25 @@ def study_schema() -> dict[str, Any]:
             "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "uniqueItems": True}],
             "description": f"one engine, or a list with a grid for each: {', '.join(plugins.built_in('backends'))}",
         },
+        "base": {
+            "type": "string",
+            "minLength": 1,
+            "description": "an experiment file that this study is laid over; its path from the folder of this file",
+        },
         "sweep": {
             "type": "object",
-            "additionalProperties": {"type": "array", "minItems": 1},
+            "additionalProperties": {"anyOf": [{"type": "array", "minItems": 1}, *_ranges()]},
             "description": "dotted keys and the values they take; a key that begins with a backend is that backend's own",
+        },
+        "groups": {
+            "type": "object",
+            "additionalProperties": {"type": "array", "minItems": 1, "items": {"type": "object"}},
+            "description": "fields that change together: by name, a list of entries, each maps dotted keys to one value",
+        },
+        "where": {
+            "type": "array",
+            "items": {"type": "string", "minLength": 1},
+            "description": "filters that every point of a grid must meet: pytorch.batch_size * n <= 4096",
         },
         "experiments": {
             "type": "array",
@@ -48,3 +64,16 @@ def study_schema() -> dict[str, Any]:
         "execution": execution,
     }
     return schema
+
+
+def _ranges() -> Iterator[dict[str, Any]]:
+    """One object for each kind of range."""
+    number = {"type": "number"}
+    count = {"type": "integer", "minimum": 1}
+    for name, ends in (
+        ("pow2", [number] * 2),
+        ("linspace", [number, number, count]),
+        ("logspace", [number, number, count]),
+    ):
+        values = {"type": "array", "prefixItems": ends, "minItems": len(ends), "maxItems": len(ends)}
+        yield {"type": "object", "properties": {name: values}, "required": [name], "additionalProperties": False}

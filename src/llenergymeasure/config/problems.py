@@ -104,7 +104,7 @@ def config_error(
     ``what`` stands for a file where there is none; what lies at or below a path in ``flags`` was given on the command line.
     """
     if document is not None:
-        problems = sorted(problems, key=lambda found: document.line_of(found.path) or 0)
+        problems = sorted(problems, key=lambda found: _in_order(document, found))
     told = [f"{_where(found, document, what, flags)}{_sentence(found)}" for found in problems[:_MOST_TOLD]]
     if len(problems) > _MOST_TOLD:
         told.append(f"… and {len(problems) - _MOST_TOLD} more")
@@ -119,13 +119,19 @@ def dotted(path: DataPath) -> str:
     return text if text.isprintable() else repr(text)
 
 
+def _in_order(document: Document, found: Problem) -> tuple[bool, int]:
+    """By file, the document's own first, then by line."""
+    path, line = document.place_of(found.path)
+    return path != document.path, line or 0
+
+
 def _where(found: Problem, document: Document | None, what: str, flags: Collection[DataPath]) -> str:
     if any(found.path[: len(flag)] == flag for flag in flags):
         return "flags: "
     if document is None:
         return f"{what}: "
-    line = document.line_of(found.path)
-    return f"{document.path}:{line}: " if line else f"{document.path}: "
+    path, line = document.place_of(found.path)
+    return f"{path}:{line}: " if line else f"{path}: "
 
 
 def _sentence(found: Problem) -> str:

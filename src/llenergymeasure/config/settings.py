@@ -8,9 +8,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from llenergymeasure.config.expand import set_at
-from llenergymeasure.config.problems import Problem, config_error, problems_of
+from llenergymeasure.config.nested import set_at
+from llenergymeasure.config.problems import Problem, config_error, did_you_mean, problems_of
 from llenergymeasure.config.user import UserConfig, user_config_path
+from llenergymeasure.errors import ConfigError
 
 # Environment variables and the setting each one sets.
 VARIABLES = {
@@ -25,15 +26,42 @@ _RUNNER_VARIABLE = "LLEM_RUNNER_"
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a backend's workers run; ``environment`` is its name where the experiment gives one."""
+
+    backend: str
+    at: str
+    environment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Effective values and, by dotted key, their origin (``built-in``, a file, a variable or ``flag``)."""
 
     values: UserConfig
     origins: Mapping[str, str]
 
-    def runner_of(self, backend: str) -> str:
-        """Where a backend's workers run."""
-        return self.values.runners.get(backend, "local")
+    def place_of(self, backend: str, environment: str | None = None) -> Place:
+        """Where a backend's workers run, in a named environment or where its runner is set to.
+
+        Raises ``ConfigError`` for a name that the user's configuration does not have, or has for another backend.
+        """
+        known = self.values.environments
+        if environment is None:
+            at = self.values.runners.get(backend, "local")
+            return Place(backend, known[at].at if at in known else at)
+        if environment not in known:
+            raise ConfigError(
+                f"environment {environment!r} is not in {user_config_path()}",
+                hint=did_you_mean(environment, known)
+                or f"add there  environments: {{{environment}: {{backend: {backend}, at: 'venv:PATH'}}}}",
+            )
+        if known[environment].backend != backend:
+            raise ConfigError(
+                f"environment {environment!r} holds {known[environment].backend}, not {backend}",
+                hint="name another environment, or that backend",
+            )
+        return Place(backend, known[environment].at, environment)
 
     def rows(self) -> Iterator[tuple[str, Any, str]]:
         """(dotted key, value, origin) of every setting."""

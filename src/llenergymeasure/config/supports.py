@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
 from llenergymeasure.backends.contract import BackendSpec
+from llenergymeasure.config.sections import DecoderConfig, LoraConfig, WarmupConfig, WindowConfig
 from llenergymeasure.config.yaml_strict import DataPath
-
-if TYPE_CHECKING:
-    from llenergymeasure.config.experiment import ExperimentConfig
 
 Unsupported = tuple[DataPath, str, str]
 
 
-def unsupported(config: ExperimentConfig, spec: BackendSpec) -> Iterator[Unsupported]:
+class Combined(Protocol):
+    """The fields of an experiment that are checked against each other, and no others: an expansion counts on that."""
+
+    @property
+    def backend(self) -> str | None: ...
+    @property
+    def weights(self) -> str: ...
+    @property
+    def device(self) -> str: ...
+    @property
+    def precision(self) -> str | None: ...
+    @property
+    def decoder(self) -> DecoderConfig: ...
+    @property
+    def lora(self) -> LoraConfig | None: ...
+    @property
+    def cold_start(self) -> bool: ...
+    @property
+    def warmup(self) -> WarmupConfig: ...
+    @property
+    def window(self) -> WindowConfig: ...
+    @property
+    def sections(self) -> Mapping[str, Any]: ...
+
+
+def unsupported(config: Combined, spec: BackendSpec) -> Iterator[Unsupported]:
     """(place, message, hint) of each thing that the backend cannot do."""
     if config.precision is not None and config.precision not in spec.precisions:
         yield _not_among(("precision",), spec, "precision", config.precision, spec.precisions)
@@ -23,7 +46,7 @@ def unsupported(config: ExperimentConfig, spec: BackendSpec) -> Iterator[Unsuppo
         yield _not_among(("decoder", "decoding_strategy"), spec, "decoding", strategy, spec.decoding)
     if config.device not in ("auto", *spec.devices):
         yield _not_among(("device",), spec, "device", config.device, spec.devices)
-    quantization = getattr(config.section(spec.name), "quantization", None)
+    quantization = getattr(config.sections.get(spec.name), "quantization", None)
     if quantization is not None and quantization not in spec.quantization:
         yield _not_among((spec.name, "quantization"), spec, "quantization", quantization, spec.quantization)
     for asked, can, place, what in (
@@ -41,9 +64,9 @@ def unsupported(config: ExperimentConfig, spec: BackendSpec) -> Iterator[Unsuppo
     yield from _speculation(config, spec)
 
 
-def _speculation(config: ExperimentConfig, spec: BackendSpec) -> Iterator[Unsupported]:
+def _speculation(config: Combined, spec: BackendSpec) -> Iterator[Unsupported]:
     """Something has to propose the tokens."""
-    decoder, section = config.decoder, config.section(spec.name)
+    decoder, section = config.decoder, config.sections.get(spec.name)
     if not decoder.speculative_decoding or not spec.speculative or decoder.draft_model is not None:
         return
     if not any(getattr(section, name, None) is not None for name in spec.draft_free):

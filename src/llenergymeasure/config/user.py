@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 import platformdirs
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails
 
 from llenergymeasure import plugins
 from llenergymeasure.config.problems import config_error, did_you_mean, problem, problems_of, short
@@ -41,6 +42,14 @@ class ExecutionSettings(Section):
     cycle_gap_seconds: Seconds = Field(0.0, description="pause between cycles")
 
 
+class NotificationSettings(Section):
+    """Who is told how a study ended."""
+
+    webhook_url: str | None = Field(None, pattern="^https?://", description="gets a JSON document by POST")
+    on_complete: bool = Field(True, description="tell when everything ran")
+    on_failure: bool = Field(True, description="tell when a trial failed or the study was stopped")
+
+
 class UiSettings(Section):
     """What is printed."""
 
@@ -58,34 +67,67 @@ class AdvancedSettings(Section):
     )
 
 
-def _runners(runners: Mapping[str, str]) -> Mapping[str, str]:
-    """Refuse a backend or a place that nobody knows: it would never be looked at."""
-    wrong = [
-        problem((name,), at, f"{name!r} is not a backend", did_you_mean(name, plugins.names("backends")))
-        for name, at in runners.items()
-        if not plugins.is_known("backends", name)
-    ]
-    wrong += [
-        problem((name,), at, f"{short(at)} is not a place to run", "write local, or venv:PATH of an environment")
-        for name, at in runners.items()
-        if not plugins.is_known("runners", at.partition(":")[0])
-    ]
-    if wrong:
-        raise ValidationError.from_exception_data("runners", wrong)
-    return runners
+class EnvironmentSettings(Section):
+    """Where the code of one backend lives: a version of an engine, by a name that studies can use."""
+
+    backend: Text = Field(description="the inference engine")
+    at: Text = Field(description="local, or venv:PATH")
 
 
 class UserConfig(Section):
     """The file ``config.yaml`` in the user's configuration folder."""
 
     output: OutputSettings = Field(default_factory=OutputSettings)
-    runners: Annotated[Mapping[str, str], AfterValidator(_runners)] = Field(
-        default_factory=dict, description="backend to where it runs: local, venv:PATH"
+    environments: Mapping[str, EnvironmentSettings] = Field(
+        default_factory=dict, description="named places: {backend, at}, which experiments name as `environment`"
+    )
+    runners: Mapping[str, str] = Field(
+        default_factory=dict, description="backend to where it runs: an environment's name, local, or venv:PATH"
     )
     measurement: MeasurementSettings = Field(default_factory=MeasurementSettings)
     execution: ExecutionSettings = Field(default_factory=ExecutionSettings)
+    notifications: NotificationSettings = Field(default_factory=NotificationSettings)
     ui: UiSettings = Field(default_factory=UiSettings)
     advanced: AdvancedSettings = Field(default_factory=AdvancedSettings)
+
+    @model_validator(mode="after")
+    def _places_are_known(self) -> UserConfig:
+        """Refuse a backend or a place that nobody knows: it would never be looked at."""
+        wrong = [found for name, one in self.environments.items() for found in _wrong_environment(name, one)]
+        for backend, at in self.runners.items():
+            wrong += _wrong_backend(("runners", backend), backend)
+            named = self.environments.get(at)
+            if named is None:
+                wrong += _wrong_place(("runners", backend), at, self.environments)
+            elif named.backend != backend:
+                wrong.append(
+                    problem(("runners", backend), at, f"environment {at!r} holds {named.backend}", "name another one")
+                )
+        if wrong:
+            raise ValidationError.from_exception_data(type(self).__name__, wrong)
+        return self
+
+
+def _wrong_environment(name: str, one: EnvironmentSettings) -> list[InitErrorDetails]:
+    wrong = _wrong_backend(("environments", name, "backend"), one.backend)
+    if plugins.is_known("runners", name.partition(":")[0]):
+        wrong.append(
+            problem(("environments", name), name, f"{name!r} is a kind of place already", "choose another name")
+        )
+    return wrong + _wrong_place(("environments", name, "at"), one.at, ())
+
+
+def _wrong_backend(path: DataPath, name: str) -> list[InitErrorDetails]:
+    if plugins.is_known("backends", name):
+        return []
+    return [problem(path, name, f"{name!r} is not a backend", did_you_mean(name, plugins.names("backends")))]
+
+
+def _wrong_place(path: DataPath, at: str, environments: Iterable[str]) -> list[InitErrorDetails]:
+    if plugins.is_known("runners", at.partition(":")[0]):
+        return []
+    hint = did_you_mean(at, tuple(environments)) or "write local, or venv:PATH of an environment"
+    return [problem(path, at, f"{short(at)} is not a place to run", hint)]
 
 
 def user_config_path() -> Path:

@@ -57,21 +57,31 @@ def as_written(value: object) -> object:
 class Document:
     """A configuration file as plain data, with the text it was read from.
 
-    ``lines`` gives the line (from 1) of each key and list entry by its path.
+    ``lines`` gives the line (from 1) of each key and list entry by its path. ``base`` is the file that this one was laid over,
+    whose data are among ``data``.
     """
 
     path: Path
     data: Mapping[str, Any]
     lines: Mapping[DataPath, int] = field(default_factory=dict)
     text: str = ""
+    base: Document | None = None
 
     def line_of(self, path: DataPath) -> int | None:
-        """The line of ``path``, or of the nearest enclosing entry that stands in the file."""
-        while path:
-            if path in self.lines:
-                return self.lines[path]
+        """The line of ``path``, or of the nearest enclosing entry that stands in this file."""
+        found = self._nearest(path)
+        return self.lines[found] if found else None
+
+    def place_of(self, path: DataPath) -> tuple[Path, int | None]:
+        """(file, line) of ``path``, or of the nearest enclosing entry: in this file, or in its base where that is nearer."""
+        if self.base is not None and len(self.base._nearest(path)) > len(self._nearest(path)):
+            return self.base.place_of(path)
+        return self.path, self.line_of(path)
+
+    def _nearest(self, path: DataPath) -> DataPath:
+        while path and path not in self.lines:
             path = path[:-1]
-        return None
+        return path
 
 
 def load_yaml(path: Path, *, may_be_empty: bool = False) -> Document:

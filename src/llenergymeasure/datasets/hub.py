@@ -96,6 +96,7 @@ def _licence(card: Mapping[str, Any]) -> str | None:
 @contextmanager
 def _explained(repo: str, revision: str | None) -> Iterator[None]:
     """Turn the hub's errors into what a user can do about them."""
+    from huggingface_hub import constants
     from huggingface_hub.errors import (
         GatedRepoError,
         HFValidationError,
@@ -119,8 +120,13 @@ def _explained(repo: str, revision: str | None) -> Iterator[None]:
         raise ConfigError(f"{repo!r} is not a hub id: {error}", hint="write owner/name") from error
     except LocalEntryNotFoundError as error:
         at = f" --revision {revision}" if revision else ""
-        hint = f"unset HF_HUB_OFFLINE, or once with network: hf download --repo-type dataset {repo}{at}"
-        raise ConfigError(f"{repo}: not in the local cache, and the hub is out of reach", hint=hint) from error
+        once = f"once with network: hf download --repo-type dataset {repo}{at}"
+        why, first = (
+            ("HF_HUB_OFFLINE is set", "unset HF_HUB_OFFLINE")
+            if constants.HF_HUB_OFFLINE
+            else (f"{constants.ENDPOINT} cannot be reached", "check the network or HF_ENDPOINT")
+        )
+        raise ConfigError(f"{repo}: not in the local cache, and {why}", hint=f"{first}, or {once}") from error
     except _transport_errors() as error:
         raise ConfigError(
             f"{repo}: the hub does not answer: {error}", hint="check the network, or try later"

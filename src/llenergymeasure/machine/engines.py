@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
+from llenergymeasure.config.settings import Place
 from llenergymeasure.errors import LLEMError
 from llenergymeasure.model.event import Found, Missing
 from llenergymeasure.model.job import ProbeJob
@@ -33,6 +34,6 @@ def probe(backend: str, at: str) -> Found | Missing:
     )
 
 
-def probe_all(backends: Iterable[str], runners: Mapping[str, str]) -> dict[str, Found | Missing]:
-    """The answers of several backends by name, in the order given."""
-    return {name: probe(name, runners.get(name, "local")) for name in backends}
+def probe_all(places: Iterable[Place]) -> dict[Place, Found | Missing]:
+    """The answers of several places, in the order given."""
+    return {place: probe(place.backend, place.at) for place in places}

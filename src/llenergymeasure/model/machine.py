@@ -47,8 +47,9 @@ class Gpu:
 class Interpreter:
     """A Python, with the versions of the packages that decide what it does.
 
-    ``cuda_version`` is the CUDA that is here and ``cuda_source`` what says so (``torch``, which brings its own, ``version file`` or
-    ``nvcc``); ``container`` is the runtime that it runs in (``docker``, ``podman``, ...), ``None`` outside of any that is known.
+    ``cuda_version`` is the CUDA that is here and ``cuda_source`` what says so (``torch``, which brings its own, ``version file``
+    or ``nvcc``); ``container`` is the runtime that it runs in (``docker``, ``podman``, ...), ``None`` outside of any that is
+    known.
     """
 
     python_version: str

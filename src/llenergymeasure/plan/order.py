@@ -27,11 +27,12 @@ def order(points: int, cycles: int, how: CycleOrder, seed: int) -> tuple[Planned
     if how == "sequential":
         pairs = [(point, cycle) for point in range(points) for cycle in range(cycles)]
     else:
-        pairs = [(point, cycle) for cycle in range(cycles) for point in _block(points, cycle, how, seed)]
+        pairs = [(point, cycle) for cycle in range(cycles) for point in block_order(points, cycle, how, seed)]
     return tuple(PlannedTrial(number, point, cycle) for number, (point, cycle) in enumerate(pairs, start=1))
 
 
-def _block(points: int, cycle: int, how: CycleOrder, seed: int) -> list[int]:
+def block_order(points: int, cycle: int, how: CycleOrder, seed: int) -> list[int]:
+    """The order of one cycle's block."""
     block = list(range(points))
     if how == "shuffled":
         random.Random(f"{seed}:{cycle}").shuffle(block)

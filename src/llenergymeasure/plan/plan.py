@@ -23,6 +23,9 @@ from llenergymeasure.model.job import (
 from llenergymeasure.model.machine import GitState
 from llenergymeasure.plan.order import CycleOrder, PlannedTrial
 
+# Where an interval of a given width is asked for, its first stage has at least so many cycles.
+FIRST_STAGE_CYCLES = 5
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedExperiment:
@@ -72,11 +75,16 @@ class Execution:
     cycle_gap_seconds: float = 0.0
     max_seconds: float | None = None
     max_consecutive_failures: int | None = None
+    target_rel_ci: float | None = None
+    max_cycles: int = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A study before it runs. ``energy`` says in words what the meter will read."""
+    """A study before it runs. ``energy`` says in words what the meter will read.
+
+    ``fingerprint`` names what results depend on and a study cannot change: boards, drivers, engines with their versions.
+    """
 
     name: str
     study_design_hash: str
@@ -91,6 +99,7 @@ class Plan:
     settings: tuple[Setting, ...] = ()
     study_git: GitState | None = None
     energy: str = ""
+    fingerprint: Mapping[str, str] = field(default_factory=dict)
     schema_version: str = "2.0"
 
     def experiment_of(self, trial: PlannedTrial) -> PlannedExperiment:

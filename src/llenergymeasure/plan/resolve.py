@@ -10,6 +10,7 @@ from llenergymeasure.backends.contract import BackendSpec
 from llenergymeasure.config import backend_section
 from llenergymeasure.config.experiment import ExperimentConfig
 from llenergymeasure.config.hashing import digest
+from llenergymeasure.config.settings import Place
 from llenergymeasure.errors import ConfigError
 from llenergymeasure.model.codec import encode
 from llenergymeasure.model.event import Found
@@ -41,6 +42,7 @@ class PointFacts:
     """What was found out for one experiment: the engine, the model as that engine opens it, and its inputs."""
 
     found: Found
+    place: Place
     model: ModelRef
     inputs: str
     measurement_config_hash: str
@@ -55,7 +57,6 @@ class HostFacts:
     native_bf16: bool
     sources: tuple[str, ...]
     metered: bool
-    runners: Mapping[str, str]
     sampling_hz: float | None = None
     silence_seconds: Mapping[str, float] | None = None
 
@@ -138,19 +139,19 @@ def resolve(
         label=label(config, precision, concurrency, varied),
         config=config.resolved(),
         measurement_config_hash=facts.measurement_config_hash,
-        environment=None,
+        environment=config.environment,
         varied={key: encode(value) for key, value in varied.items()},
         backend=BackendChoice(config.backend, backend_section.effective(options)),
         concurrency=concurrency,
         model=facts.model,
         precision=precision,
         device=device,
-        runner=host.runners.get(config.backend, "local"),
+        runner=facts.place.at,
         inputs=facts.inputs,
         n=config.n,
         seed=config.random_seed,
         decoder=_decoder(config),
-        protocol=_protocol(config, host.metered, quick),
+        protocol=protocol_of(config, host.metered, quick),
         metering=Metering(host.sources, host.sampling_hz),
         limits=Limits(run_seconds=run_seconds, silence_seconds=silence),
         weights=config.weights,
@@ -189,7 +190,8 @@ def _decoder(config: ExperimentConfig) -> Decoder:
     return Decoder(**config.decoder.model_dump(exclude={"draft_model"}))
 
 
-def _protocol(config: ExperimentConfig, metered: bool, quick: bool) -> Protocol:
+def protocol_of(config: ExperimentConfig, metered: bool, quick: bool) -> Protocol:
+    """How rigorously. Nothing rests where nothing is metered."""
     warmup, window, baseline = config.warmup, config.window, config.baseline
     strategy, n_warmup = warmup.strategy, warmup.n_warmup
     min_seconds, max_seconds = window.min_seconds, window.max_seconds

@@ -81,6 +81,9 @@ class Logged:
             energy=plan.energy,
         )
 
+    def grown(self, trials: int) -> None:
+        _log("further trials", trials=trials)
+
     def waiting(self, seconds: float) -> None: ...
 
     def trial_begins(self, trial: PlannedTrial, experiment: PlannedExperiment, attempt: int) -> None:

@@ -39,6 +39,9 @@ class Observer(Protocol):
 
     def planned(self, plan: Plan, folder: str, remaining: int) -> None: ...
 
+    def grown(self, trials: int) -> None:
+        """The stopping rule has added so many trials to the plan."""
+
     def waiting(self, seconds: float) -> None:
         """A pause that the study asks for, with what is left of it."""
 
@@ -68,6 +71,10 @@ class Several:
     def planned(self, plan: Plan, folder: str, remaining: int) -> None:
         for observer in self._observers:
             observer.planned(plan, folder, remaining)
+
+    def grown(self, trials: int) -> None:
+        for observer in self._observers:
+            observer.grown(trials)
 
     def waiting(self, seconds: float) -> None:
         for observer in self._observers:

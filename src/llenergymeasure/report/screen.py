@@ -84,6 +84,12 @@ class Screen:
             for line in _head(plan, folder, self._count):
                 self._line(line)
 
+    def grown(self, trials: int) -> None:
+        with self._lock:
+            self._total += trials
+            self._single = False
+            self._line(f"  {counted(trials, 'further trial')}, so that intervals are as narrow as asked")
+
     def waiting(self, seconds: float) -> None:
         with self._lock:
             self._doing, self._detail = "pause between trials, as asked", f", {seconds:.0f} s left"

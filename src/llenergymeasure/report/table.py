@@ -17,21 +17,32 @@ class Column:
 
 def render(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int | None = None) -> Iterator[str]:
     """The lines of a table. ``width`` is the terminal's, ``None`` for a pipe; what does not fit becomes blocks."""
-    widths = [
-        max(display_width(column.heading), *(display_width(row[place]) for row in rows), 0)
-        for place, column in enumerate(columns)
-    ]
-    if width is not None and sum(widths) + 2 * (len(widths) - 1) > width:
+    if width is not None and not fits(columns, rows, width):
         yield from _blocks(columns, rows)
         return
+    widths = _widths(columns, rows)
     yield _line([column.heading for column in columns], columns, widths)
     yield "  ".join("─" * cell for cell in widths)
     for row in rows:
         yield _line(row, columns, widths)
 
 
+def fits(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> bool:
+    """Whether a table is at most so wide."""
+    return sum(_widths(columns, rows)) + 2 * (len(columns) - 1) <= width
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [
+        max(display_width(column.heading), *(display_width(row[place]) for row in rows), 0)
+        for place, column in enumerate(columns)
+    ]
+
+
 def display_width(text: str) -> int:
     """Columns that a text takes on a terminal."""
+    if text.isascii():
+        return len(text)
     return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
 
 
@@ -50,4 +61,4 @@ def _blocks(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Iterato
             yield ""
         for cell, column in zip(row, columns, strict=True):
             if cell:
-                yield f"{column.heading:<{name_width}}  {cell}"
+                yield f"{column.heading:<{name_width}}  {cell}".rstrip()

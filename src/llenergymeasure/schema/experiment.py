@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from llenergymeasure.errors import StoreError
 from llenergymeasure.schema.energy import CarbonGroup, CostGroup, DerivedGroup, EnergyGroup, MultiGpuGroup
 from llenergymeasure.schema.environment import EnvironmentGroup
+from llenergymeasure.schema.load import SCHEMA_VERSION, load
 from llenergymeasure.schema.performance import ComputeGroup, LatencyGroup, MemoryGroup, TokenGroup, UtilisationGroup
 from llenergymeasure.schema.quantity import Quantity, Record, missing
 from llenergymeasure.schema.validity import Validity
-
-SCHEMA_VERSION = "2.0"
 
 
 class Span(Record):
@@ -30,6 +27,10 @@ class MethodGroup(Record):
 
     ``windows`` are the measured spans; ``steady_state_window`` is the part of them that follows a warm-up judged steady, ``None``
     when it was not, or could not be, judged so.
+
+    Of a ``cold_start`` the window holds loading and one request; ``first_token_s`` is from its begin to the first token.
+    ``files_in_memory`` is the share of the model's files that the operating system held in memory before they were loaded;
+    ``meter_cpu`` the share of one core that the meter took. ``None`` is not known.
     """
 
     measurement_methodology: str
@@ -45,6 +46,10 @@ class MethodGroup(Record):
     warmup_excluded_samples: int | None = None
     steady_state_window: Span | None = None
     windows: tuple[Span, ...] = ()
+    cold_start: bool = False
+    first_token_s: float | None = None
+    files_in_memory: float | None = None
+    meter_cpu: float | None = None
 
 
 class ExperimentResult(Record):
@@ -104,17 +109,7 @@ class ExperimentResult(Record):
     @classmethod
     def from_json(cls, path: str | Path) -> ExperimentResult:
         """Load a result. Raises ``StoreError`` for a file that is not one; a newer minor version loads with its fields kept."""
-        try:
-            value = json.loads(Path(path).read_text(encoding="utf-8"))
-            version = str(value.get("schema_version", SCHEMA_VERSION)) if isinstance(value, dict) else SCHEMA_VERSION
-            if version.split(".")[0] != SCHEMA_VERSION.split(".")[0]:
-                raise StoreError(
-                    f"{path}: schema {version}, this program reads {SCHEMA_VERSION}",
-                    hint="use a newer llenergymeasure",
-                )
-            return cls.model_validate(value)
-        except (OSError, ValueError, RecursionError) as error:
-            raise StoreError(f"{path}: not a result: {error}") from error
+        return load(cls, Path(path))
 
     def summary(self) -> str:
         """The result as a person reads it."""

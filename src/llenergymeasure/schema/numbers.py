@@ -39,7 +39,7 @@ def plus_minus(value: float, interval: Interval, scale: float = 1.0) -> str:
     """``53.4 ± 1.9``: the larger half-width to two digits, the value at the same decimal."""
     half = max(interval.high - value, value - interval.low) / scale
     value /= scale
-    if half <= 0:
+    if half <= 1e-9 * abs(value):  # what rounding leaves of none
         return f"{three_digits(value)} ± 0"
     places = _places(half, 2)
     return f"{_fixed(value, places)} ± {_fixed(half, places)}"
@@ -49,6 +49,13 @@ def bounds(interval: Interval, scale: float = 1.0) -> str:
     """``(50 … 300)`` to two digits."""
     low, high = (_fixed(end / scale, _places(end / scale, 2)) for end in (interval.low, interval.high))
     return f"({low} … {high})"
+
+
+def percent(share: float) -> str:
+    """``+8.1 %``, a difference in per cent to two digits; from three times on ``×3.2``."""
+    if share >= 2:
+        return f"×{_fixed(1 + share, _places(1 + share, 2))}"
+    return f"{share * 100:+,.{min(max(_places(share * 100, 2), 0), 2)}f} %"
 
 
 def mebibytes(value: int | None) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from llenergymeasure.schema.numbers import (
     MISSING,
     bounds,
+    counted,
     mebibytes,
     plus_minus,
     prefix_for,
@@ -17,7 +18,7 @@ from llenergymeasure.schema.numbers import (
 from llenergymeasure.schema.quantity import Quantity
 
 if TYPE_CHECKING:
-    from llenergymeasure.schema.experiment import ExperimentResult
+    from llenergymeasure.schema.experiment import ExperimentResult, MethodGroup
     from llenergymeasure.schema.performance import MemoryGroup, Spread
 
 
@@ -26,10 +27,12 @@ def summary(result: ExperimentResult) -> Iterator[str]:
     yield f"  Energy       {_energy(result)}"
     yield f"  Power        {_quantity(result.mean_power_w, 'W') if result.mean_power_w.value is not None else MISSING}"
     yield f"  Throughput   {_rate(result.tokens_per_second)}"
+    if result.method.cold_start:
+        yield f"  Cold start   {_cold_start(result.method)}"
     latency = result.latency
     yield f"  Latency      TTFT {_spread(latency.ttft_ms)}    ITL {_spread(latency.itl_ms)}"
     tokens = result.tokens
-    yield f"  Tokens       {tokens.output_tokens:,} out, {tokens.input_tokens:,} in, {tokens.requests:,} requests"
+    yield f"  Tokens       {tokens.output_tokens:,} out, {tokens.input_tokens:,} in, {counted(tokens.requests, 'request')}"
     yield f"  Memory       {_memory(result.memory)}"
     notes = ", ".join(remark.code for remark in result.validity.remarks)
     verdict = "yes" if result.validity.valid else "NO"
@@ -64,6 +67,16 @@ def _rate(rate: Quantity) -> str:
 
 def _spread(spread: Spread) -> str:
     return f"{MISSING} ({spread.reason})" if spread.p50 is None else f"{three_digits(spread.p50)} ms p50"
+
+
+def _cold_start(method: MethodGroup) -> str:
+    """What the window holds beside the request's own time, and whether the files had to be read."""
+    parts = [f"loading {MISSING if method.load_s is None else three_digits(method.load_s)} s"]
+    if method.first_token_s is not None:
+        parts.append(f"first token after {three_digits(method.first_token_s)} s")
+    if method.files_in_memory is not None:
+        parts.append(f"{method.files_in_memory:.0%} of the model's files in memory before")
+    return ", ".join(parts)
 
 
 def _memory(memory: MemoryGroup) -> str:

@@ -55,7 +55,16 @@ def new_study_folder(results_dir: Path, name: str, now: datetime) -> Path:
     raise StoreError(f"{results_dir / stem}: exists a hundred times over")
 
 
-def trial_folder_name(number: int, backend: str, concurrency: int, config_hash: str, cycle: int, attempt: int) -> str:
-    """``001_pytorch_b8_d7e4c1_c1``, from the second attempt on with ``_a2``."""
-    name = f"{number:03d}_{safe(backend)}_b{concurrency}_{config_hash[:6]}_c{cycle + 1}"
+def new_file(path: Path) -> Path:
+    """``path``, or the first of ``<stem>_2``, ``_3`` … beside it that does not exist."""
+    names = (path, *(path.with_stem(f"{path.stem}_{number}") for number in range(2, 1000)))
+    return next(name for name in names if not name.exists())
+
+
+def trial_folder_name(
+    number: int, backend: str, concurrency: int, config_hash: str, environment: str | None, cycle: int, attempt: int
+) -> str:
+    """``001_pytorch_b8_d7e4c1_c1``, with the environment before the cycle, and from the second attempt on with ``_a2``."""
+    where = "" if environment is None else f"_{safe(environment)}"
+    name = f"{number:03d}_{safe(backend)}_b{concurrency}_{config_hash[:6]}{where}_c{cycle + 1}"
     return name if attempt == 1 else f"{name}_a{attempt}"

@@ -10,7 +10,7 @@ from llenergymeasure.config import backend_section
 from llenergymeasure.config.expand import Point
 from llenergymeasure.config.experiment import ExperimentConfig
 from llenergymeasure.config.hashing import measurement_config_hash
-from llenergymeasure.config.settings import Settings
+from llenergymeasure.config.settings import Place
 from llenergymeasure.datasets.contract import Dataset
 from llenergymeasure.datasets.resolve import choose, file_of, open_dataset
 from llenergymeasure.errors import ConfigError, EnergyError, LLEMError, PreFlightError
@@ -20,16 +20,13 @@ from llenergymeasure.meter.here import source_verdicts
 from llenergymeasure.model.event import Found, Missing
 from llenergymeasure.model.inputs import Prompts
 from llenergymeasure.model.job import ModelRef, PrepareJob
-from llenergymeasure.model.reading import SourceVerdict
 from llenergymeasure.models.adapters import find_adapter
 from llenergymeasure.models.progress import Say
 from llenergymeasure.models.resolve import find_model
 from llenergymeasure.plan.resolve import HostFacts, PointFacts, choose_backend, context_limit, inputs_name
 from llenergymeasure.study.convert import as_opened
+from llenergymeasure.study.energy import energy_in_words, energy_wish, reads_sensor
 from llenergymeasure.study.options import RunOptions
-
-# Sources with nothing behind them that has an idle of its own.
-_NO_SENSOR = ("estimate", "none")
 
 # Warm-up prompts prepared beside the window's; fewer batches than this are rarely needed before it is steady.
 _WARMUP_PROMPTS = 64
@@ -37,22 +34,32 @@ _WARMUP_PROMPTS = 64
 
 @dataclass(frozen=True, slots=True)
 class InputsWanted:
-    """One set of inputs to prepare: which prompts, by which tokenizer."""
+    """One set of inputs to prepare: which prompts, by which tokenizer, and where its backend runs."""
 
     name: str
     job: PrepareJob
     prompts: Prompts
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A model and a place where the study runs it."""
+
+    model: str
+    place: Place
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
     """All facts for a plan: one entry a point in ``facts`` and ``configs``, and the inputs that they share.
 
-    ``energy`` says in words what the meter will read.
+    ``energy`` says in words what the meter will read; ``engines`` holds versions by the name of the backend or environment.
     """
 
     host: HostFacts
     energy: str
+    engines: Mapping[str, str]
     configs: tuple[ExperimentConfig, ...]
     facts: tuple[PointFacts, ...]
     inputs: tuple[InputsWanted, ...]
@@ -69,6 +76,7 @@ class _Gathering:
     def __init__(self, points: Sequence[Point], options: RunOptions, say: Say) -> None:
         self._points = points
         self._options = options
+        self._settings = options.settings
         self._say = say
         self._problems: list[str] = []
         self._models: dict[tuple[str, str | None, str], ModelRef | None] = {}
@@ -77,47 +85,63 @@ class _Gathering:
         self._energy = ""
 
     def run(self) -> Gathered:
-        found = self._engines()
+        placed = [self._placed(point.config) for point in self._points]
+        found = self._engines([one for one in placed if one is not None])
         host = self._host()
-        configs = [config for point in self._points if (config := self._with_backend(point.config, found)) is not None]
-        facts = [self._facts(config, found, configs) for config in configs]
+        configs = [
+            chosen for one in placed if one is not None and (chosen := self._with_backend(one, found)) is not None
+        ]
+        places = [self._settings.place_of(str(config.backend), config.environment) for config in configs]
+        uses = [Use(config.model, place) for config, place in zip(configs, places, strict=True)]
+        facts = [self._facts(config, place, found, uses) for config, place in zip(configs, places, strict=True)]
         if self._problems:
             raise PreFlightError(tuple(dict.fromkeys(self._problems)))
         whole = tuple(fact for fact in facts if fact is not None)
-        return Gathered(host, self._energy, tuple(configs), whole, tuple(self._inputs.values()))
+        engines = {place.environment or place.backend: found[place].version for place in dict.fromkeys(places)}
+        return Gathered(host, self._energy, engines, tuple(configs), whole, tuple(self._inputs.values()))
 
-    def _engines(self) -> dict[str, Found]:
+    def _placed(self, config: ExperimentConfig) -> ExperimentConfig | None:
+        """With the backend that its environment holds; ``None`` when there is no such environment."""
+        if config.environment is None:
+            return config
+        known = self._settings.values.environments.get(config.environment)
+        try:
+            backend = config.backend or (known.backend if known is not None else "")
+            self._settings.place_of(backend, config.environment)
+            return config if config.backend is not None else config.with_backend(backend)
+        except ConfigError as error:
+            self._problems.append(str(error) + _remedy(error.hint))
+        except ValueError as error:  # pydantic: the environment's backend does not support what is asked
+            self._problems.append(str(error))
+        return None
+
+    def _engines(self, configs: Sequence[ExperimentConfig]) -> dict[Place, Found]:
         """Those named, or every one there is when a point names none."""
-        named = [point.config.backend for point in self._points]
-        asked = [name for name in dict.fromkeys(named) if name is not None] if None not in named else None
-        wanted = list(plugins.names("backends")) if asked is None else asked
-        self._say(f"looking for {', '.join(wanted)}")
-        answers = probe_all(wanted, self._runners())
-        for answer in answers.values():
-            if isinstance(answer, Missing) and answer.backend in named:
-                self._problems.append(f"{answer.backend}: {answer.reason}" + _remedy(answer.remedy))
-        return {name: answer for name, answer in answers.items() if isinstance(answer, Found)}
-
-    def _runners(self) -> Mapping[str, str]:
-        return self._options.settings.values.runners
+        asked = [self._settings.place_of(one.backend, one.environment) for one in configs if one.backend is not None]
+        any_will_do = any(one.backend is None for one in configs)
+        others = [self._settings.place_of(name) for name in plugins.names("backends")] if any_will_do else []
+        places = list(dict.fromkeys((*asked, *others)))
+        self._say(f"looking for {', '.join(place.environment or place.backend for place in places)}")
+        answers = probe_all(places)
+        for place, answer in answers.items():
+            if isinstance(answer, Missing) and place in asked:
+                self._problems.append(f"{place.environment or place.backend}: {answer.reason}" + _remedy(answer.remedy))
+        return {place: answer for place, answer in answers.items() if isinstance(answer, Found)}
 
     def _host(self) -> HostFacts:
-        advanced = self._options.settings.values.advanced
+        advanced = self._settings.values.advanced
         sources, metered = self._sources()
         return HostFacts(
             native_bf16(),
             sources,
             metered,
-            self._runners(),
             advanced.sampling_hz,
             {str(phase): seconds for phase, seconds in advanced.silence_seconds.items()},
         )
 
     def _sources(self) -> tuple[tuple[str, ...], bool]:
         """What the meter is asked to read, and whether a real sensor is among what it will choose."""
-        wishes = {
-            energy_wish(point.config, self._options.settings, self._options.energy_source) for point in self._points
-        }
+        wishes = {energy_wish(point.config, self._settings, self._options.energy_source) for point in self._points}
         if len(wishes) > 1:
             self._problems.append(f"one study reads one energy source, not {', '.join(sorted(wishes))}")
             return (), False
@@ -128,12 +152,12 @@ class _Gathering:
             self._problems.append(str(error) + _remedy(error.hint))
             return (), False
         self._energy = energy_in_words(verdicts)
-        return wish, any(verdict.chosen and verdict.source not in _NO_SENSOR for verdict in verdicts)
+        return wish, reads_sensor(verdicts)
 
-    def _with_backend(self, config: ExperimentConfig, found: Mapping[str, Found]) -> ExperimentConfig | None:
+    def _with_backend(self, config: ExperimentConfig, found: Iterable[Place]) -> ExperimentConfig | None:
         try:
             if config.backend is None:
-                config = config.with_backend(choose_backend(config, list(found), plugins.names("backends")[0]))
+                config = config.with_backend(choose_backend(config, _defaults(found), plugins.names("backends")[0]))
                 self._say(f"backend not given: {config.backend} chosen")
             return config
         except ConfigError as error:
@@ -143,31 +167,29 @@ class _Gathering:
         return None
 
     def _facts(
-        self, config: ExperimentConfig, found: Mapping[str, Found], configs: Iterable[ExperimentConfig]
+        self, config: ExperimentConfig, place: Place, found: Mapping[Place, Found], uses: Iterable[Use]
     ) -> PointFacts | None:
-        assert config.backend is not None
-        engine = found.get(config.backend)
+        engine = found.get(place)
         stored = self._model(config.model, config.model_revision, config.weights)
         dataset = self._dataset(config)
         if engine is None or stored is None or dataset is None:
             return None
         try:
-            at = self._options.settings.runner_of(config.backend)
-            packed = getattr(config.section(config.backend), "quantization", None) == "gguf"
-            model = as_opened(stored, config.backend, at, self._say, packed=packed)
+            packed = getattr(config.section(place.backend), "quantization", None) == "gguf"
+            model = as_opened(stored, place.backend, place.at, self._say, packed=packed)
             draft = config.decoder.draft_model
             draft_stored = self._model(draft, None, "real") if draft is not None else None
-            draft_model = draft_stored and as_opened(draft_stored, config.backend, at, self._say, packed=packed)
+            draft_model = draft_stored and as_opened(draft_stored, place.backend, place.at, self._say, packed=packed)
             adapter = config.lora
             lora = None if adapter is None else find_adapter(adapter, base=self._options.base, say=self._say)
-            tokenizer = _tokenizer_backend(config, found, configs)
+            tokenizer = _tokenizer_place(config.model, found, uses)
             inputs = self._wanted(config, stored, dataset, tokenizer)
         except LLEMError as error:
             self._problems.append(f"{config.model} for {config.backend}: {error}" + _remedy(error.hint))
             return None
         in_file = file_of(config.dataset, base=self._options.base) is not None
         config_hash = measurement_config_hash(config, dataset.sha256 if in_file else None)
-        return PointFacts(engine, model, inputs, config_hash, draft_model, lora)
+        return PointFacts(engine, place, model, inputs, config_hash, draft_model, lora)
 
     def _model(self, name: str, revision: str | None, weights: str) -> ModelRef | None:
         key = (name, revision, weights)
@@ -201,8 +223,8 @@ class _Gathering:
                 self._datasets[key] = None
         return self._datasets[key]
 
-    def _wanted(self, config: ExperimentConfig, stored: ModelRef, dataset: Dataset, tokenizer: str) -> str:
-        name = inputs_name(config, stored, dataset.sha256, tokenizer, _WARMUP_PROMPTS)
+    def _wanted(self, config: ExperimentConfig, stored: ModelRef, dataset: Dataset, tokenizer: Place) -> str:
+        name = inputs_name(config, stored, dataset.sha256, tokenizer.backend, _WARMUP_PROMPTS)
         if name not in self._inputs:
             prompts = choose(dataset, config.n, config.dataset_order, config.random_seed, _WARMUP_PROMPTS)
             if not stored.has_tokenizer and any(prompt.exact_tokens is None for prompt in prompts.prompts):
@@ -211,7 +233,7 @@ class _Gathering:
                     hint="dataset: synthetic, whose prompts are made of ids of the vocabulary",
                 )
             job = PrepareJob(
-                backend=tokenizer,
+                backend=tokenizer.backend,
                 model=stored,
                 n=config.n,
                 n_warmup=len(prompts.prompts) - config.n,
@@ -222,31 +244,19 @@ class _Gathering:
                 tokenizer="model" if stored.has_tokenizer else "vocabulary",
                 trust_remote_code=config.trust_remote_code,
             )
-            self._inputs[name] = InputsWanted(name, job, prompts)
+            self._inputs[name] = InputsWanted(name, job, prompts, tokenizer.at)
         return name
 
 
-def energy_in_words(verdicts: Sequence[SourceVerdict]) -> str:
-    """``nvml, 1 × NVIDIA H100 (gpu): energy counter``: the sources that will be read, or that none is."""
-    chosen = [f"{verdict.source}, {verdict.reason}" for verdict in verdicts if verdict.chosen]
-    return "; ".join(chosen) or "nothing can be read: joules will be missing"
+def _tokenizer_place(model: str, found: Iterable[Place], uses: Iterable[Use]) -> Place:
+    """Where the ids are made: of the places where the study runs this model, the first whose tokenizer ranks first."""
+    used = dict.fromkeys(use.place for use in uses if use.model == model and use.place in found)
+    return min(used, key=lambda place: backend_section.spec_of(place.backend).tokenizer_rank)
 
 
-def energy_wish(config: ExperimentConfig, settings: Settings, flag: str | None) -> str:
-    """The energy source asked for: flag, else file, else variable or user configuration."""
-    if flag is not None:
-        return flag
-    if "source" in config.energy.model_fields_set:
-        return config.energy.source
-    return settings.values.measurement.energy_source
-
-
-def _tokenizer_backend(
-    config: ExperimentConfig, found: Mapping[str, Found], configs: Iterable[ExperimentConfig]
-) -> str:
-    """The backend that makes the ids: of those that the study uses with this model, the one whose tokenizer ranks first."""
-    used = {other.backend for other in configs if other.model == config.model and other.backend in found}
-    return min((name for name in used if name), key=lambda name: backend_section.spec_of(name).tokenizer_rank)
+def _defaults(found: Iterable[Place]) -> list[str]:
+    """Backends that run without an environment being named."""
+    return [place.backend for place in found if place.environment is None]
 
 
 def _remedy(hint: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from llenergymeasure.errors import LLEMError, StoreError
@@ -20,24 +20,30 @@ from llenergymeasure.study.gather import InputsWanted
 _TIMEOUT_S = 600.0
 
 
-def prepare_inputs(
-    wanted: tuple[InputsWanted, ...], folder: Path, runners: Mapping[str, str], say: Callable[[str], None]
-) -> None:
-    """Put the inputs into ``folder``, one folder each. Raises ``LLEMError`` when they cannot be made."""
+def prepare_inputs(wanted: tuple[InputsWanted, ...], say: Callable[[str], None]) -> None:
+    """Make the inputs that the cache does not hold. Raises ``LLEMError`` when they cannot be made."""
     for inputs in wanted:
-        cached = cache_dir() / "inputs" / inputs.name
-        if not _whole(cached):
+        if not _whole(_cached(inputs)):
             say(f"preparing {len(inputs.prompts.prompts)} prompts with the tokenizer of {inputs.job.backend}")
-            _make(inputs, cached, runners.get(inputs.job.backend, "local"))
+            _make(inputs, _cached(inputs))
+
+
+def copy_inputs(wanted: tuple[InputsWanted, ...], folder: Path) -> None:
+    """Put prepared inputs into ``folder``, one folder each. Raises ``StoreError``."""
+    for inputs in wanted:
         target = folder / inputs.name
         try:
             target.mkdir(parents=True, exist_ok=True)
             for name in (INPUTS_IDS, INPUTS):
-                shutil.copyfile(cached / name, target / name)
+                shutil.copyfile(_cached(inputs) / name, target / name)
         except OSError as error:
             raise StoreError(
                 f"{target}: cannot be written: {error.strerror}", hint="free space, or another -o"
             ) from error
+
+
+def _cached(inputs: InputsWanted) -> Path:
+    return cache_dir() / "inputs" / inputs.name
 
 
 def _whole(folder: Path) -> bool:
@@ -48,14 +54,14 @@ def _whole(folder: Path) -> bool:
     return True
 
 
-def _make(inputs: InputsWanted, cached: Path, at: str) -> None:
+def _make(inputs: InputsWanted, cached: Path) -> None:
     """Run the prepare job beside its place in the cache, then move the result there."""
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cached.parent, prefix=".draft-") as name:
             draft = Path(name)
             (draft / PROMPTS).write_text(to_line(inputs.prompts), encoding="utf-8")
-            run_job(runner_at(at), inputs.job, draft, timeout_s=_TIMEOUT_S)
+            run_job(runner_at(inputs.at), inputs.job, draft, timeout_s=_TIMEOUT_S)
             read_inputs(draft)
             cached.mkdir(exist_ok=True)
             for file in (INPUTS_IDS, INPUTS):

@@ -11,13 +11,18 @@ from typing import Literal
 from llenergymeasure.clock import utc_now
 from llenergymeasure.errors import StoreError
 from llenergymeasure.model.codec import CodecError, decode, from_line, to_line
+from llenergymeasure.plan.extend import Planned, extended
+from llenergymeasure.plan.plan import Plan
 
-Happening = Literal["running", "completed", "failed", "stopped"]
+Happening = Literal["planned", "dropped", "running", "completed", "failed", "stopped", "resumed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One line. ``trial`` is ``None`` for what concerns the whole study; ``folder`` is the trial's folder's name."""
+    """One line. ``trial`` is ``None`` for what concerns the whole study; ``folder`` is the trial's folder's name.
+
+    ``planned`` is a trial that was added to the plan, with its experiment where the plan did not have it.
+    """
 
     event: Happening
     trial: int | None
@@ -25,6 +30,7 @@ class Entry:
     at: str
     folder: str | None = None
     detail: str = ""
+    planned: Planned | None = None
 
 
 class Journal:
@@ -43,33 +49,53 @@ class Journal:
             raise StoreError(f"{self._path}: cannot be read: {error.strerror}") from error
         return tuple(_whole(lines))
 
+    def planned(self, planned: Iterable[Planned], detail: str) -> None:
+        """Add trials to the plan, all at once."""
+        now = utc_now().isoformat()
+        self._append(*(Entry("planned", one.trial.number, None, now, None, detail, one) for one in planned))
+
+    def dropped(self, trials: Iterable[int], detail: str) -> None:
+        """Leave trials out of the plan, all at once."""
+        now = utc_now().isoformat()
+        self._append(*(Entry("dropped", trial, None, now, None, detail) for trial in trials))
+
     def running(self, trial: int, attempt: int, folder: str) -> None:
-        self._append("running", trial, attempt, folder)
+        self._append(Entry("running", trial, attempt, utc_now().isoformat(), folder))
 
     def completed(self, trial: int, attempt: int, folder: str) -> None:
-        self._append("completed", trial, attempt, folder)
+        self._append(Entry("completed", trial, attempt, utc_now().isoformat(), folder))
 
     def failed(self, trial: int, attempt: int, folder: str, detail: str) -> None:
-        self._append("failed", trial, attempt, folder, detail)
+        self._append(Entry("failed", trial, attempt, utc_now().isoformat(), folder, detail))
 
     def stopped(self, detail: str) -> None:
-        self._append("stopped", None, None, None, detail)
+        self._append(Entry("stopped", None, None, utc_now().isoformat(), None, detail))
 
-    def _append(
-        self, event: Happening, trial: int | None, attempt: int | None, folder: str | None, detail: str = ""
-    ) -> None:
-        line = to_line(Entry(event, trial, attempt, utc_now().isoformat(), folder, detail))
+    def resumed(self, detail: str) -> None:
+        """The study goes on with something that is not as it was."""
+        self._append(Entry("resumed", None, None, utc_now().isoformat(), None, detail))
+
+    def _append(self, *entries: Entry) -> None:
+        lines = "".join(map(to_line, entries)).encode()
         try:
             with open(self._path, "ab+") as file:
                 if file.tell() and _last_byte(self._path) != b"\n":
                     file.write(b"\n")  # a torn line stays alone on its own
-                file.write(line.encode())
+                file.write(lines)
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
             raise StoreError(
                 f"{self._path}: cannot be written: {error.strerror}", hint="free space and resume"
             ) from error
+
+
+def plan_with(plan: Plan, entries: Iterable[Entry]) -> Plan:
+    """The plan of a manifest as the journal has changed it since."""
+    entries = tuple(entries)
+    planned = [entry.planned for entry in entries if entry.planned is not None]
+    dropped = [entry.trial for entry in entries if entry.event == "dropped" and entry.trial is not None]
+    return extended(plan, planned, dropped)
 
 
 def _last_byte(path: Path) -> bytes:

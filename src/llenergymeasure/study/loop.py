@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from llenergymeasure.model.event import EventTail
 from llenergymeasure.model.folder import JOB, WORKER_EVENTS
 from llenergymeasure.model.job import job_text
 from llenergymeasure.model.outcome import Failure
+from llenergymeasure.plan.extend import extended, further_cycles
 from llenergymeasure.plan.order import PlannedTrial
 from llenergymeasure.plan.plan import Plan, PlannedExperiment, job_for
 from llenergymeasure.report.observer import Observer
@@ -22,6 +24,7 @@ from llenergymeasure.study.interrupts import Interrupts
 from llenergymeasure.study.journal import Journal
 from llenergymeasure.study.live import LiveTrial
 from llenergymeasure.study.settle import settle
+from llenergymeasure.study.stopping import second_stage
 from llenergymeasure.trial.alone import wait_until_alone
 from llenergymeasure.units import ns_to_s
 
@@ -60,7 +63,7 @@ class Loop:
         retry_failed: bool = False,
     ) -> None:
         self._folder = folder
-        self._plan = plan
+        self.plan = plan
         self._scheduler = scheduler
         self._clock = clock
         self._observer = observer
@@ -70,9 +73,9 @@ class Loop:
 
     def take_stock(self) -> tuple[Attempt, ...]:
         """What must run. Outcomes that stand enter the record; the journal learns of those that it had not heard of."""
-        last = {entry.trial: entry for entry in self._journal.entries() if entry.trial is not None}
+        last = {entry.trial: entry for entry in self._journal.entries() if entry.attempt is not None}
         left = []
-        for trial in self._plan.trials:
+        for trial in self.plan.trials:
             entry = last.get(trial.number)
             if entry is None or entry.attempt is None or entry.folder is None:
                 left.append(Attempt(trial, 1))
@@ -89,7 +92,9 @@ class Loop:
     def run(self, left: Sequence[Attempt], interrupts: Interrupts) -> Record:
         """Run these attempts in their order until they are done, or until something says to stop."""
         begin_ns, failures, before = self._clock.now_ns(), 0, None
-        for attempt in left:
+        queue = deque(left)
+        while queue or (queue := deque(self._further_cycles())):
+            attempt = queue.popleft()
             self._pause(before, attempt.trial, interrupts)
             self.record.stopped = self._reason_to_stop(begin_ns, failures, interrupts)
             if self.record.stopped:
@@ -104,6 +109,17 @@ class Loop:
             self._journal.stopped(self.record.stopped)
         return self.record
 
+    def _further_cycles(self) -> tuple[Attempt, ...]:
+        """Trials that the stopping rule asks for, once everything planned has run; journalled before the first of them."""
+        wanted = second_stage(self.plan, self.record.outcomes)
+        planned = further_cycles(self.plan, wanted)
+        if not planned:
+            return ()
+        self._journal.planned(planned, "target_rel_ci")
+        self.plan = extended(self.plan, planned)
+        self._observer.grown(len(planned))
+        return tuple(Attempt(one.trial, 1) for one in planned)
+
     def _standing(self, name: str) -> ExperimentResult | Failure | None:
         """The outcome of an earlier attempt that counts; ``None`` when the trial has to run again."""
         folder = self._folder / TRIALS_FOLDER / name
@@ -117,7 +133,7 @@ class Loop:
         return outcome
 
     def _reason_to_stop(self, begin_ns: int, failures: int, interrupts: Interrupts) -> str:
-        execution = self._plan.execution
+        execution = self.plan.execution
         if interrupts.count:
             return "interrupted"
         if execution.max_seconds is not None and ns_to_s(self._clock.now_ns() - begin_ns) >= execution.max_seconds:
@@ -130,7 +146,7 @@ class Loop:
         """The pause that the study asks for between trials, or between cycles."""
         if before is None:
             return
-        execution = self._plan.execution
+        execution = self.plan.execution
         seconds = execution.cycle_gap_seconds if trial.cycle != before.cycle else execution.config_gap_seconds
         end_s = ns_to_s(self._clock.now_ns()) + seconds
         while (left_s := end_s - ns_to_s(self._clock.now_ns())) > 0 and not interrupts.count:
@@ -139,7 +155,7 @@ class Loop:
 
     def _run_trial(self, attempt: Attempt, interrupts: Interrupts) -> ExperimentResult | Failure:
         """One attempt at one trial, from its folder to its outcome."""
-        experiment = self._plan.experiment_of(attempt.trial)
+        experiment = self.plan.experiment_of(attempt.trial)
         folder = self._open_folder(attempt, experiment)
         self._observer.trial_begins(attempt.trial, experiment, attempt.number)
         self._journal.running(attempt.trial.number, attempt.number, folder.name)
@@ -158,13 +174,14 @@ class Loop:
             experiment.backend.name,
             experiment.concurrency,
             experiment.measurement_config_hash,
+            experiment.environment,
             attempt.trial.cycle,
             attempt.number,
         )
         folder = self._folder / TRIALS_FOLDER / name
         folder.mkdir(parents=True, exist_ok=True)
         job = job_for(
-            self._plan,
+            self.plan,
             attempt.trial,
             attempt=attempt.number,
             experiment_id=f"{self._folder.name}/{name}",

@@ -6,10 +6,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from llenergymeasure.analyse.aggregate import Group, aggregate
+from llenergymeasure.analyse.aggregate import Design, Group, aggregate
 from llenergymeasure.model.codec import encode
 from llenergymeasure.model.outcome import Failure
-from llenergymeasure.plan.plan import Plan
+from llenergymeasure.plan.plan import FIRST_STAGE_CYCLES, Plan
 from llenergymeasure.schema.experiment import ExperimentResult
 from llenergymeasure.schema.study import FailedTrial, SkippedPoint, StudyResult
 from llenergymeasure.store.layout import RESULT, TRIALS_FOLDER
@@ -18,7 +18,7 @@ from llenergymeasure.study.loop import Record
 
 def summarise(plan: Plan, record: Record, folder: Path, started_at: datetime, completed_at: datetime) -> StudyResult:
     """The result of a study as far as it went."""
-    ranked_by, aggregates = aggregate(_groups(plan, record))
+    found = aggregate(_groups(plan, record), _design(plan))
     failed = tuple(_failed(plan, record))
     results = tuple(outcome for outcome in record.outcomes.values() if isinstance(outcome, ExperimentResult))
     return StudyResult(
@@ -34,8 +34,10 @@ def summarise(plan: Plan, record: Record, folder: Path, started_at: datetime, co
         merged=plan.merged,
         failed=failed,
         skipped=tuple(SkippedPoint(label=point.label, reason=point.reason) for point in plan.skipped),
-        ranked_by=ranked_by,
-        aggregates=aggregates,
+        ranked_by=found.ranked_by,
+        aggregates=found.aggregates,
+        tiers=found.tiers,
+        comparability=found.comparability,
         result_files=tuple(
             f"{TRIALS_FOLDER}/{record.folders[number]}/{RESULT}"
             for number, outcome in record.outcomes.items()
@@ -43,6 +45,14 @@ def summarise(plan: Plan, record: Record, folder: Path, started_at: datetime, co
         ),
         results=results,
         folder=str(folder),
+    )
+
+
+def _design(plan: Plan) -> Design:
+    """A cycle is a block unless each experiment ran all of its own in a row."""
+    return Design(
+        blocks=plan.execution.cycle_order != "sequential",
+        first_stage=None if plan.execution.target_rel_ci is None else max(plan.execution.n_cycles, FIRST_STAGE_CYCLES),
     )
 
 

@@ -44,7 +44,7 @@ _ODD = (
     "\ufffe",
     "\x7f",
 )
-_LATER = tuple(sorted({*LATER, "base", "groups", "where"}))
+_LATER = tuple(sorted(LATER))
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +148,73 @@ def _sweep_misuse(random: Random) -> Made:
         ([], 5, "n", {"n": 5}, {"n": []}, {"n": {"pow2": [1, 8]}}, {"nn": [1]}, {"": [1]}, {".": [1]}, {"n.": [1]},
          {"decoder.": [1]}, {"decoder..x": [1]}, {"decoder.max": [1]}, {"nosuch.batch_size": [1]}, {"pytorch": [1]},
          {"pytorch.": [1]}, {"n": [0, -1]}, {"n": [[1]]}, {"n": [{"a": 1}]}, {"decoder": [{"top_p": 5}]}, {"sweep": [1]},
-         {"backend": ["pytorch"]}, {"name": [1]}, {"n": ["x"] * 50}, {"model.x": [1]}, {"decoder.max_new_tokens.x": [1]})
+         {"backend": ["pytorch"]}, {"name": [1]}, {"n": ["x"] * 50}, {"model.x": [1]}, {"decoder.max_new_tokens.x": [1]},
+         {"decoder": [{"top_p": 1}], "decoder.top_p": [1]}, {"decoder": [{"topp": 1}]}, {"dataset.synthetic.input_len": [8, 9]},
+         {"dataset.synthetic.inputlen": [8]}, {"pytorch.batch_size": [1], "llamacpp.n_parallel": [1]}, {"window": [{}]})
     )  # fmt: skip
     return as_yaml(data, random), None
+
+
+def _range_misuse(random: Random) -> Made:
+    data = study_data(random)
+    ends: tuple[Any, ...] = (
+        None, 5, [], [1], [1, 2], [1, 2, 3, 4], ["a", "b"], [True, False], [8, 1], [0, 4], [-4, 4, 3], [1, 2, 0], [1, 2, -1],
+        [1, 2, 1.5], [1, 2, 10**9], [1, 10**30], [1, 1e308, 3], [float("inf"), 1, 2], [3, 3], {"a": 1}, [[1, 2]], [5, 7],
+    )  # fmt: skip
+    made: Any = {random.choice(("pow2", "linspace", "logspace", "pow", "")): random.choice(ends)}
+    data["sweep"] = {
+        random.choice(("n", "precision", "model", "decoder.top_p", "nn", "decoder")): random.choice(
+            (made, {**made, "x": 1}, {})
+        )
+    }
+    return as_yaml(data, random), None
+
+
+def _group_misuse(random: Random) -> Made:
+    data = study_data(random)
+    data["groups"] = random.choice(
+        ([], 5, "n", {"a": 5}, {"a": []}, {"a": {}}, {"a": [5]}, {"a": [[]]}, {"a": [{"nn": 1}]}, {"a": [{"": 1}]},
+         {"a": [{"n": 0}]}, {"a": [{"n": [1, 2]}]}, {"a": [{"n": {"pow2": [1, 4]}}]}, {"a": [{"window.min_seconds": 1}]},
+         {"a": [{"n": 1}], "b": [{"n": 2}]}, {"a": [{"decoder": {}, "decoder.top_p": 1}]}, {"a": [{"backend": "pytorch"}]},
+         {"a": [{"vllm.max_num_seqs": 1}, {"tensorrt.max_batch_size": 1}]}, {"a": [{"pytorch": {"batchsize": 1}}]}, {"": [{}]},
+         {"a": [{key: [1] for key in list(data["sweep"])[:1]}]}, {"a": [{}] * 3000}, {"a": [{}] * 400, "b": [{}] * 400})
+    )  # fmt: skip
+    return as_yaml(data, random), None
+
+
+def _filter_misuse(random: Random) -> Made:
+    data = study_data(random)
+    wrong = (
+        "", " ", "n", "n <", "< 5", "n = 5", "n == ", "(n == 5", "n == 5)", "n == 5 n", "nn == 5", "decoder == 5", "n == abc",
+        "n + 1", "'a' < 5", "n == 5 and", "not", "n not 5", "n in 5", "n in []", "n in [1,", "precision * 2 == 4", "n / 0 == 1",
+        "n ** 9 ** 9 == 1", "n % 0 == 1", "1 / (n - n) > 0", "__import__('os')", "n.real > 0", "n; n", "n < 5 # x", "n == 'é",
+        "(" * 400 + "n == 5" + ")" * 400, "(" * 15 + "n > 0" + ")" * 15, "-" * 300 + "n < 5", "not " * 100 + "n > 0",
+        "n < " + "9" * 400, "1e99 * 1e99 * 1e99 * 1e99 < n", "9" * 450 + "/ 1 > 0", "n == 1e999", "n < 5 < ", "\u202e < n",
+        "pytorch.batchsize > 1", "nosuch.batch_size > 1", "true", "false", "n > 0 or 5", "[n] == 5", "[n] < [5]", "n < 0",
+        "lambda: 1", "n if n else 1", "'%s' % n == '5'", "'a' + 'b' == 'ab'", "n == n == n", "n." * 50 + "n > 1", "x" * 3000,
+    )  # fmt: skip
+    data["where"] = random.choice((5, "n < 5", {}, {"a": 1}, [5], [None], [[]], [], *([text] for text in wrong)))
+    return as_yaml(data, random), None
+
+
+def _base_misuse(random: Random) -> Made:
+    """Only files that are not there, and this one, can be named: a base needs a second file."""
+    wrong: tuple[Any, ...] = (
+        5,
+        [],
+        {},
+        "",
+        "nosuch.yaml",
+        "/dev/zero",
+        ".",
+        "a\0b",
+        "../../nosuch.yaml",
+        "study.yaml",
+        "a file.yaml",
+        True,
+        ["x.yaml"],
+    )
+    return as_yaml({**study_data(random), "base": random.choice(wrong)}, random), False
 
 
 def _study_misuse(random: Random) -> Made:
@@ -357,6 +421,10 @@ _MAKERS: Mapping[str, Callable[[Random], Made]] = {
     "wrong together": _combination,
     "feature of later": _later,
     "sweep misuse": _sweep_misuse,
+    "range misuse": _range_misuse,
+    "group misuse": _group_misuse,
+    "filter misuse": _filter_misuse,
+    "base misuse": _base_misuse,
     "study misuse": _study_misuse,
     "too many points": _too_many_points,
     "many keys": _many_keys,

@@ -77,6 +77,7 @@ FIELDS: Mapping[str, Draw] = {
     "model_revision": _one_of("main", "0123abc", "12e4567", "0012"),
     "weights": _one_of("real"),
     "backend": _one_of("pytorch", "llamacpp", "vllm", "tensorrt", "simulated"),
+    "environment": _one_of("engine-1.0", None),
     "device": _one_of("auto"),
     "precision": _one_of("bf16", "fp16", None),
     "dataset": _DATASET,
@@ -131,6 +132,32 @@ _SWEEPS: Mapping[str, Sequence[Any]] = {
 }
 
 
+# Of these keys a study groups some; what it sweeps is another key.
+_GROUPED: Mapping[str, Draw] = {
+    "max_input_tokens": _one_of(64, 512, None),
+    "trust_remote_code": _one_of(True, False),
+    "environment": _one_of("engine-1.0", "engine-2.0"),
+    "warmup.strategy": _one_of("steady", "fixed"),
+    "prompt_format": _one_of("raw", "chat"),
+}
+
+_RANGES: Mapping[str, Sequence[Any]] = {
+    "decoder.max_new_tokens": ({"pow2": [16, 256]}, {"linspace": [16, 64, 4]}),
+    "n": ({"logspace": [1, 1000, 4]}, {"linspace": [10, 10, 1]}),
+    "random_seed": ({"linspace": [0, 9, 4]},),
+}
+
+# Filters that leave something of any study made here.
+_FILTERS = (
+    "n < 2000",
+    "n * decoder.max_new_tokens <= 10000000",
+    "not (prompt_format == 'chat' and n > 5000)",
+    "pytorch.batch_size // 2 <= 32 or dataset_order in ['file', \"shuffled\"]",
+    "-1 < random_seed <= 2147483647 and true",
+    "(max_input_tokens % 64 == 0 or not max_input_tokens in [64, 512]) or 1.5e0 > .5",
+)
+
+
 def experiment_data(random: Random) -> Data:
     """A valid experiment as plain data, its keys in any order."""
     data = {name: FIELDS[name](random) for name in random.sample(sorted(FIELDS), random.randint(0, len(FIELDS)))}
@@ -157,10 +184,21 @@ def study_data(random: Random) -> Data:
         }
     elif random.random() < 0.5:
         data["backend"] = ["pytorch", "llamacpp"]
+    for key in [key for key in swept if key in _RANGES and random.random() < 0.3]:
+        data["sweep"][key] = random.choice(_RANGES[key])
+    if random.random() < 0.4:
+        draw = _some(_GROUPED)
+        data["groups"] = {"one group": [{}, draw(random), draw(random)]}
+    if random.random() < 0.4:
+        data["where"] = random.sample(_FILTERS, random.randint(1, 3))
     if random.random() < 0.5:
         data["execution"] = _some(EXECUTION)(random)
     if random.random() < 0.3:
-        data["experiments"] = [{"n": random.randint(1, 99)}, {"random_seed": 3, "prompt_format": "chat"}]
+        named = {"backend": "pytorch"} if isinstance(data.get("backend"), list) else {}
+        data["experiments"] = [
+            {**named, "n": random.randint(1, 99)},
+            {"random_seed": 3, "prompt_format": "chat", **named},
+        ]
     if random.random() < 0.3:
         data["name"] = random.choice(("a study", "2024", "../x", "é"))
     return data

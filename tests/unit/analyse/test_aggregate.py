@@ -4,12 +4,16 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from llenergymeasure.analyse.aggregate import Group, aggregate
+from llenergymeasure.analyse.aggregate import Design, Group, aggregate
+from llenergymeasure.model.codec import encode
+from llenergymeasure.schema.environment import EnvironmentGroup
 from llenergymeasure.schema.experiment import ExperimentResult
+from llenergymeasure.schema.performance import MemoryGroup
 from llenergymeasure.schema.quantity import Quantity
 from llenergymeasure.schema.study import Aggregate
-from llenergymeasure.testing.builders import experiment_result, joules
+from llenergymeasure.testing.builders import experiment_result, joules, machine
 
 
 def _group(label: str, *per_token_j: float | None, **changes: object) -> Group:
@@ -27,9 +31,9 @@ def _by_rate(label: str, *rates: float | None) -> Group:
 
 
 def _ranked(*groups: Group) -> tuple[str | None, dict[str, Aggregate]]:
-    by, aggregates = aggregate(groups)
-    assert [found.label for found in aggregates] == [group.label for group in groups]
-    return by, {found.label: found for found in aggregates}
+    found = aggregate(groups)
+    assert [one.label for one in found.aggregates] == [group.label for group in groups]
+    return found.ranked_by, {one.label: one for one in found.aggregates}
 
 
 # --- what is ranked by
@@ -64,7 +68,8 @@ def test_nothing_to_rank() -> None:
     assert by is None and not any(one.best for one in found.values())
     assert found["failed"].verdict_reason == "no trial of it ended"
     assert found["invalid"].verdict_reason == "has no valid result"
-    assert aggregate(()) == (None, ())
+    nothing = aggregate(())
+    assert (nothing.ranked_by, nothing.aggregates, nothing.tiers) == (None, (), ())
 
 
 def test_invalid_results_do_not_compete() -> None:
@@ -145,16 +150,72 @@ def test_fewer_than_three_cycles_decide_nothing(cycles: int) -> None:
     """The best is named, the difference is not judged, and the reason says so."""
     _, found = _ranked(_group("a", *[0.05] * cycles), _group("b", *[0.04] * cycles))
     assert found["b"].best
-    assert found["a"].verdict is None and found["a"].verdict_reason == "needs at least 3 cycles in common with the best"
+    assert found["a"].verdict is None and found["a"].verdict_reason == "needs at least 3 cycles of both"
 
 
-def test_only_cycles_of_both_are_compared() -> None:
-    """A cycle that one of them lacks makes no pair."""
+def test_cycles_of_both_are_pairs_and_others_are_compared_by_their_means() -> None:
+    """A cycle that one of them lacks makes no pair; with too few pairs the means are compared, and the result says so."""
     some = Group("some", {}, tuple(experiment_result(per_token_j=0.05, cycle=cycle) for cycle in (2, 3, 4)))
-    _, found = _ranked(_group("best", 0.04, 0.04, 0.04), some)
-    assert found["some"].verdict is None
     _, found = _ranked(_group("best", *[0.04] * 5), some)
-    assert found["some"].verdict == "worse"
+    assert (found["some"].verdict, found["some"].comparison_method) == ("worse", "paired")
+    _, found = _ranked(_group("best", 0.04, 0.041, 0.04), some)
+    assert (found["some"].verdict, found["some"].comparison_method) == ("worse", "unpaired")
+
+
+def test_pairs_are_of_one_machine() -> None:
+    """A cycle that was measured on two boards, after a resume on another, is no pair; nor is one without an order in blocks."""
+    board = EnvironmentGroup.model_validate({"machine": encode(machine())})
+    other = Group(
+        "other",
+        {},
+        tuple(experiment_result(per_token_j=0.05, cycle=cycle, environment=board) for cycle in range(3)),
+    )
+    _, found = _ranked(_group("best", 0.04, 0.04, 0.04), other)
+    assert found["other"].comparison_method == "unpaired"
+    groups = [_group("best", 0.04, 0.04, 0.04), _group("other", 0.05, 0.05, 0.05)]
+    assert aggregate(groups).aggregates[1].comparison_method == "paired"
+    assert aggregate(groups, Design(blocks=False)).aggregates[1].comparison_method == "unpaired"
+
+
+def test_the_ratio_to_the_best_is_of_what_is_ranked() -> None:
+    """More joules are a ratio above 1, fewer tokens per second one below, each with its interval and number of pairs."""
+    _, found = _ranked(_group("best", 0.04, 0.041, 0.04), _group("other", 0.05, 0.051, 0.0505))
+    ratio = found["other"].ratio_to_best
+    assert ratio is not None and ratio.value is not None and ratio.repeatability_95 is not None
+    assert ratio.value == pytest.approx(1.2521, abs=1e-4) and ratio.n == 3
+    assert ratio.repeatability_95.low < ratio.value < ratio.repeatability_95.high
+    assert found["best"].ratio_to_best is None
+    _, found = _ranked(_by_rate("slow", 80, 81, 79), _by_rate("fast", 100, 101, 100))
+    ratio = found["slow"].ratio_to_best
+    assert ratio is not None and ratio.value is not None and ratio.repeatability_95 is not None
+    assert ratio.value == pytest.approx(0.797, abs=1e-3)
+    assert ratio.repeatability_95.low < ratio.value < ratio.repeatability_95.high
+
+
+def test_tiers_put_those_together_that_data_do_not_order() -> None:
+    """First the best with its equals, then the best of the worse ones, and so on, as places in the aggregates."""
+    wide = (0.5, 2.0, 0.8, 1.6, 0.7)
+    found = aggregate(
+        [
+            _group("worst", *[0.20] * 5),
+            _group("best", *_BEST),
+            _group("worse", *(value * 2 for value in _BEST)),
+            _group("same", *(value * 1.002 for value in _BEST)),
+            _group("unclear", *(value * factor * 1.2 for value, factor in zip(_BEST, wide, strict=True))),
+            _group("invalid", 0.01, remarks=("physics",)),
+        ]
+    )
+    assert [(tier.best, tier.equivalent, tier.undecided) for tier in found.tiers] == [
+        (1, (3,), (4,)),
+        (2, (), ()),
+        (0, (), ()),
+    ]
+
+
+def test_too_few_cycles_make_one_tier() -> None:
+    """What cannot be compared is not ordered."""
+    found = aggregate([_group("a", 0.05), _group("b", 0.04)])
+    assert [(tier.best, tier.equivalent, tier.undecided) for tier in found.tiers] == [(1, (), (0,))]
 
 
 def test_better_in_the_cycles_of_both_is_said() -> None:
@@ -176,15 +237,38 @@ def test_many_comparisons_are_corrected() -> None:
     assert {among[f"weak {index}"].verdict for index in range(10)} == {"undecided"}
 
 
-def test_equals_are_rarely_told_apart() -> None:
-    """Of many studies of two equal configurations hardly any calls one worse."""
-    generator = np.random.default_rng(17)
-    worse = 0
-    for _ in range(300):
-        a, b = (np.exp(generator.normal(math.log(0.05), 0.03, 5)) for _ in range(2))
-        _, found = _ranked(_group("a", *a), _group("b", *b))
-        worse += "worse" in {one.verdict for one in found.values()}
-    assert worse / 300 <= 0.08
+def test_a_first_stage_gives_the_spread_and_all_cycles_the_mean() -> None:
+    """Where five cycles decided how many there are, the later ones do not narrow or widen the spread."""
+    early, late = [0.050, 0.051, 0.049, 0.0505, 0.0495], [0.060, 0.040, 0.050, 0.051, 0.049]
+    (found,) = aggregate([_group("a", *early, *late)], Design(first_stage=5)).aggregates
+    energy = found.energy_per_output_token_j
+    half = stats.t.ppf(0.975, 4) * np.std(np.log(early), ddof=1) / math.sqrt(10)
+    assert energy.repeatability_95 is not None and energy.n == 10
+    assert energy.repeatability_95.high / energy.repeatability_95.low == pytest.approx(math.exp(2 * half))
+    assert energy.interval_reason == "by the spread of the first 5 cycles, which set their number"
+    (only,) = aggregate([_group("a", *early)], Design(first_stage=5)).aggregates
+    assert only.energy_per_output_token_j.interval_reason is None
+
+
+def test_memory_is_the_most_that_is_known() -> None:
+    """Of the process and of the devices apart; what no engine says is not known."""
+    results = tuple(
+        experiment_result(
+            cycle=cycle,
+            memory=MemoryGroup(
+                weights_bytes=None,
+                kv_bytes=None,
+                device_allocated_peak_bytes=on_device,
+                device_reserved_peak_bytes=None,
+                process_peak_bytes=7,
+            ),
+        )
+        for cycle, on_device in enumerate((5, None, 3))
+    )
+    (found,) = aggregate([Group("a", {}, results)]).aggregates
+    assert (found.memory_bytes, found.device_memory_bytes) == (7, 5)
+    (found,) = aggregate([_group("a", 0.05)]).aggregates
+    assert found.device_memory_bytes is None
 
 
 # --- numbers over cycles
@@ -197,7 +281,7 @@ def test_energy_is_pooled_over_cycles() -> None:
         experiment_result(per_token_j=0.08, rate=100.0, cycle=1),
         experiment_result(per_token_j=0.06, rate=100.0, cycle=2),
     )
-    _, (found,) = aggregate([Group("a", {}, results)])
+    (found,) = aggregate([Group("a", {}, results)]).aggregates
     assert found.n == found.energy_per_output_token_j.n == 3
     assert found.energy_per_output_token_j.value == pytest.approx((0.04 * 3000 + 0.08 * 1000 + 0.06 * 1000) / 5000)
     assert found.tokens_per_second.value == pytest.approx(5000 / 30)
@@ -213,22 +297,24 @@ def test_energy_is_pooled_over_cycles() -> None:
 def test_one_cycle_keeps_its_own_interval() -> None:
     """A single run's uncertainty is its own."""
     own = joules(0.05, "J/token", repeatability_95={"low": 0.04, "high": 0.06})
-    _, (found,) = aggregate([Group("a", {}, (experiment_result(energy_per_output_token_j=own),))])
+    (found,) = aggregate([Group("a", {}, (experiment_result(energy_per_output_token_j=own),))]).aggregates
     assert found.energy_per_output_token_j == own
 
 
 def test_two_cycles_have_their_range() -> None:
     """And it is called that."""
-    _, (found,) = aggregate([_group("a", 0.04, 0.06)])
+    (found,) = aggregate([_group("a", 0.04, 0.06)]).aggregates
     energy = found.energy_per_output_token_j
     assert energy.repeatability_95 is not None
     assert (energy.repeatability_95.low, energy.repeatability_95.high) == (0.04, 0.06)
     assert energy.interval_reason == "range of two cycles"
+    metered = _energy(_with_bounds(0, 0.05, 0.05), _with_bounds(1, 0.06, 0.05))
+    assert metered.absolute_95 is None  # a range is no interval that more could be added to
 
 
 def test_a_cycle_without_a_number_makes_none() -> None:
     """Numbers of some cycles are not shown as those of all; the reason is kept."""
-    _, (found,) = aggregate([_group("a", 0.05, None)])
+    (found,) = aggregate([_group("a", 0.05, None)]).aggregates
     assert found.energy_per_output_token_j.value is None
     assert found.energy_per_output_token_j.reason == "no energy source was read"
     assert found.tokens_per_second.value == 100.0
@@ -237,14 +323,14 @@ def test_a_cycle_without_a_number_makes_none() -> None:
 def test_estimated_and_metered_cycles_are_not_pooled() -> None:
     """Joules of a model and of a meter are never added."""
     results = (experiment_result(cycle=0), experiment_result(cycle=1, estimated=True))
-    _, (found,) = aggregate([Group("a", {}, results)])
+    (found,) = aggregate([Group("a", {}, results)]).aggregates
     for quantity in (found.energy_per_output_token_j, found.mean_power_w):
         assert (quantity.value, quantity.reason) == (None, "estimated and metered energy are never added")
 
 
 def test_no_result_has_no_numbers() -> None:
     """An experiment that never ended is in the table with why."""
-    _, (found,) = aggregate([_group("a")])
+    (found,) = aggregate([_group("a")]).aggregates
     assert (found.n, found.ttft_ms_p50, found.memory_bytes) == (0, None, None)
     assert found.tokens_per_second.reason == "no trial of it ended"
 
@@ -265,7 +351,7 @@ def _with_bounds(
 
 
 def _energy(*results: ExperimentResult) -> Quantity:
-    _, (found,) = aggregate([Group("a", {}, results)])
+    (found,) = aggregate([Group("a", {}, results)]).aggregates
     return found.energy_per_output_token_j
 
 
@@ -309,5 +395,5 @@ def test_bounds_of_a_model_are_joined() -> None:
 
 def test_a_rate_has_no_gain() -> None:
     """Over cycles the rate's two intervals are one."""
-    _, (found,) = aggregate([_by_rate("a", 100, 101, 99)])
+    (found,) = aggregate([_by_rate("a", 100, 101, 99)]).aggregates
     assert found.tokens_per_second.absolute_95 == found.tokens_per_second.repeatability_95 is not None

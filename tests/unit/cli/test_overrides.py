@@ -57,6 +57,18 @@ def test_a_flag_on_a_swept_key_is_an_error():
         study_with(document(STUDY), flags(shared={"n": 5}))
 
 
+def test_a_flag_on_a_grouped_or_listed_key_is_an_error():
+    """There too it would be undone, or undo what is written."""
+    grouped = "model: m\nbackend: [pytorch, llamacpp]\ngroups: {a: [{n: 1}, {pytorch.batch_size: 2}]}\n"
+    with pytest.raises(ConfigError, match="n: the study sweeps this"):
+        study_with(document(grouped), flags(shared={"n": 5}))
+    with pytest.raises(ConfigError, match="batch_size: the study sweeps this"):
+        study_with(document(grouped), flags(batch_size=5))
+    assert len(study_with(document(grouped), flags(batch_size=5, backend="llamacpp")).experiments) == 2
+    with pytest.raises(ConfigError, match="n: an experiment of the study sets this"):
+        study_with(document("model: m\nexperiments: [{n: 1}]\n"), flags(shared={"n": 5}))
+
+
 def test_execution_flags_are_checked():
     """A cycle count of zero is refused like in a file."""
     assert flags(execution={"n_cycles": 5}).execution_over(ExecutionConfig()).n_cycles == 5

@@ -131,7 +131,7 @@ def test_the_cache_gives_a_dataset_without_network(cache: Path) -> None:
     found, absent, at_commit = opened(cache, "o/d", "no/where", {"hub": "o/d", "revision": COMMIT, "column": "prompt"})
     assert (found["name"], found["licence"]) == (f"o/d@{COMMIT}", "apache-2.0")
     assert (found["first"], found["size"]) == (["one", "two"], 3)
-    assert absent["error"] == "no/where: not in the local cache, and the hub is out of reach"
+    assert absent["error"] == "no/where: not in the local cache, and HF_HUB_OFFLINE is set"
     assert "hf download --repo-type dataset no/where" in absent["hint"]
     assert at_commit["first"] == found["first"] and at_commit["sha256"] != found["sha256"]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llenergymeasure.schema.numbers import bounds, mebibytes, plus_minus, three_digits, with_unit
+from llenergymeasure.schema.numbers import bounds, mebibytes, percent, plus_minus, three_digits, with_unit
 from llenergymeasure.schema.quantity import Interval
 
 
@@ -67,6 +67,7 @@ def test_one_prefix(value: float | None, unit: str, text: str) -> None:
         (1234, 1111, 1300, 1.0, "1,230 ± 120"),
         (5.0, 4.99, 5.3, 1.0, "5.00 ± 0.30"),
         (5.0, 5.0, 5.0, 1.0, "5.00 ± 0"),
+        (100.0, 100 - 4e-14, 100 + 4e-14, 1.0, "100 ± 0"),
     ],
 )
 def test_value_and_uncertainty_end_at_one_decimal(
@@ -88,6 +89,24 @@ def test_value_and_uncertainty_end_at_one_decimal(
 def test_bounds_have_two_digits(low: float, high: float, scale: float, text: str) -> None:
     """A model's bounds are not more exact than that."""
     assert bounds(Interval(low=low, high=high), scale) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [
+        (0.081, "+8.1 %"),
+        (0.00214, "+0.21 %"),
+        (-0.5, "-50 %"),
+        (1.234, "+123 %"),
+        (0.0, "+0 %"),
+        (0.00001, "+0.00 %"),
+        (2.2, "×3.2"),
+        (99, "×100"),
+    ],
+)
+def test_differences_in_per_cent(share: float, text: str) -> None:
+    """To two digits and no finer than a hundredth; what is three times as much or more is a multiple."""
+    assert percent(share) == text
 
 
 def test_memory() -> None:

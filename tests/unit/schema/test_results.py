@@ -114,7 +114,7 @@ def test_summary_of_what_is_missing() -> None:
 
 
 def _study(results: tuple[ExperimentResult, ...]) -> StudyResult:
-    by, aggregates = aggregate([Group("a", {"n": 1}, results)])
+    found = aggregate([Group("a", {"n": 1}, results)])
     return StudyResult(
         study_id="s",
         name="s",
@@ -126,8 +126,8 @@ def _study(results: tuple[ExperimentResult, ...]) -> StudyResult:
         planned=1,
         ran=1,
         merged=0,
-        ranked_by=by,
-        aggregates=aggregates,
+        ranked_by=found.ranked_by,
+        aggregates=found.aggregates,
         results=results,
         folder="/somewhere",
     )
@@ -146,3 +146,49 @@ def test_a_summary_holds_no_single_result() -> None:
     assert "results" not in value and "folder" not in value
     assert value["aggregates"][0]["best"] is True and value["schema_version"] == "2.0"
     assert StudyResult.model_validate(value).aggregates == _study((experiment_result(),)).aggregates
+
+
+def _stored(folder: Path) -> Path:
+    """A study of two results on disk."""
+    results = (experiment_result(), experiment_result(cycle=1, per_token_j=0.06))
+    files = tuple(f"trials/{result.cycle}/result.json" for result in results)
+    for name, result in zip(files, results, strict=True):
+        (folder / name).parent.mkdir(parents=True)
+        result.to_json(folder / name)
+    _study(results).model_copy(update={"result_files": files}).to_json(folder / "study_summary.json")
+    return folder
+
+
+def test_a_study_is_loaded_from_its_folder(tmp_path: Path) -> None:
+    """Or from its file; its results are read when they are asked for, once, and its rows are those of a data frame."""
+    folder = _stored(tmp_path)
+    for place in (folder, folder / "study_summary.json"):
+        study = StudyResult.from_json(place)
+        assert study.best is not None and study.folder == str(folder)
+    assert [result.cycle for result in study.results] == [0, 1] and len(study.to_dataframe()) == 2
+    (folder / "trials/1/result.json").unlink()
+    assert len(study.results) == 2
+    with pytest.raises(StoreError, match="not a result"):
+        _ = StudyResult.from_json(folder).results
+
+
+def test_what_is_no_study_is_refused(tmp_path: Path) -> None:
+    """A folder without one, a list, a single result, and a schema of the future, each with its name."""
+    with pytest.raises(StoreError, match="not a result"):
+        StudyResult.from_json(tmp_path)
+    for text in ("[]", experiment_result().to_json()):
+        (tmp_path / "study_summary.json").write_text(text, encoding="utf-8")
+        with pytest.raises(StoreError, match="not a result"):
+            StudyResult.from_json(tmp_path)
+    (tmp_path / "study_summary.json").write_text('{"schema_version": "3.0"}', encoding="utf-8")
+    with pytest.raises(StoreError, match=r"schema 3\.0"):
+        StudyResult.from_json(tmp_path)
+
+
+def test_a_study_in_memory_keeps_its_results() -> None:
+    """Without a folder there is nothing to read; an older file without tiers and comparability loads."""
+    assert len(_study((experiment_result(),)).results) == 1
+    value = json.loads(_study((experiment_result(),)).to_json())
+    for name in ("tiers", "comparability", "result_files"):
+        del value[name]
+    assert StudyResult.model_validate(value).results == ()

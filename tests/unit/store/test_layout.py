@@ -52,8 +52,9 @@ def test_a_hundred_studies_a_second_are_enough(tmp_path: Path) -> None:
 
 def test_trial_folder_names() -> None:
     """A trial's folder says what it is; only later attempts are numbered, and cycles count from 1."""
-    assert trial_folder_name(1, "pytorch", 8, "d7e4c1ff", 0, 1) == "001_pytorch_b8_d7e4c1_c1"
-    assert trial_folder_name(12, "my/engine", 8, "d7e4c1ff", 2, 3) == "012_my-engine_b8_d7e4c1_c3_a3"
+    assert trial_folder_name(1, "pytorch", 8, "d7e4c1ff", None, 0, 1) == "001_pytorch_b8_d7e4c1_c1"
+    assert trial_folder_name(12, "my/engine", 8, "d7e4c1ff", None, 2, 3) == "012_my-engine_b8_d7e4c1_c3_a3"
+    assert trial_folder_name(2, "vllm", 8, "d7e4c1ff", "vllm-0.32", 0, 1) == "002_vllm_b8_d7e4c1_vllm-0.32_c1"
 
 
 def test_a_place_is_judged_before_it_is_made(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from llenergymeasure.model.codec import encode
 from llenergymeasure.model.outcome import Failure
 from llenergymeasure.report.observer import Several
 from llenergymeasure.study.interrupts import Interrupts
-from llenergymeasure.study.journal import Journal
+from llenergymeasure.study.journal import Journal, plan_with
 from llenergymeasure.study.loop import Loop
 from llenergymeasure.testing.builders import experiment_result
 from llenergymeasure.testing.plans import planned
@@ -174,3 +174,60 @@ def test_a_trial_has_its_job_in_its_folder(tmp_path):
     assert (tmp_path / "trials" / names[0] / "job.json").exists()
     assert encode(plan())["trials"][3] == {"number": 4, "point": 1, "cycle": 1}
     assert isinstance(tmp_path, Path)
+
+
+def _narrow(folder, spread, target=0.02, **scripts):
+    """A study with a target for its intervals, whose first cycles give J/token with this spread."""
+
+    class Measured(Scripted):
+        def submit(self, folder):
+            self.submitted.append(folder.name)
+            cycle = int(folder.name.rpartition("_c")[2]) - 1
+            result = experiment_result(cycle=cycle, per_token_j=0.05 * (1 + spread * (-1) ** cycle), rate=100.0)
+            (folder / "result.json").write_text(result.to_json())
+            self.on_submit()
+            return Ended()
+
+    scheduler = Measured(**scripts)
+    the_plan = planned(points=1, cycles=5, target_rel_ci=target, max_cycles=9)
+    return scheduler, the_plan
+
+
+def test_a_narrow_interval_needs_no_more_cycles(tmp_path):
+    """The first stage is enough where its values hardly differ."""
+    scheduler, the_plan = _narrow(tmp_path, spread=0.001)
+    run(loop(tmp_path, scheduler, the_plan=the_plan))
+    assert len(scheduler.submitted) == 5
+
+
+def test_a_wide_interval_gets_the_cycles_that_it_needs_and_no_more_than_allowed(tmp_path):
+    """They are journalled before the first of them runs."""
+    scheduler, the_plan = _narrow(tmp_path, spread=0.05)
+    study = loop(tmp_path, scheduler, the_plan=the_plan)
+    record = run(study)
+    assert len(scheduler.submitted) == len(record.outcomes) == 9
+    assert len(study.plan.trials) == 9
+    assert [event for event, trial, _ in events(tmp_path) if event == "planned"] == ["planned"] * 4
+    assert events(tmp_path).index(("planned", 6, None)) < events(tmp_path).index(("running", 6, 1))
+
+
+def test_a_study_stopped_in_its_second_stage_goes_on_with_it(tmp_path):
+    """The plan is the manifest's and what the journal added; the rule says the same again."""
+    interrupts = Interrupts()
+    scheduler, the_plan = _narrow(tmp_path, spread=0.05)
+    scheduler.on_submit = lambda: setattr(interrupts, "count", int(len(scheduler.submitted) >= 7))
+    run(loop(tmp_path, scheduler, the_plan=the_plan), interrupts)
+    assert len(scheduler.submitted) == 7
+    scheduler.on_submit = lambda: None
+    again = plan_with(the_plan, Journal(tmp_path / "study_journal.jsonl").entries())
+    record = run(loop(tmp_path, scheduler, the_plan=again))
+    assert len(scheduler.submitted) == len(set(scheduler.submitted)) == len(record.outcomes) == 9
+
+
+def test_trials_left_out_do_not_run(tmp_path):
+    """An experiment that was withdrawn from the study is not measured any more."""
+    the_plan = plan()
+    Journal(tmp_path / "study_journal.jsonl").dropped([1, 3], "withdrawn")
+    scheduler = Scripted()
+    run(loop(tmp_path, scheduler, the_plan=plan_with(the_plan, Journal(tmp_path / "study_journal.jsonl").entries())))
+    assert [name[:3] for name in scheduler.submitted] == ["002", "004"]
