@@ -265,6 +265,16 @@ def test_stamps_lie_between_submission_and_end(open_session):
     assert ends == {14}
 
 
+def test_a_batch_shares_one_head(open_session):
+    """The last states of all prompts are multiplied by the head at once, not each by a copy of it."""
+    session = open_session({"batch_size": 4})
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], record_shapes=True) as profile:
+        run(session)
+    products = {event.name for event in profile.events() if any(VOCABULARY in shape for shape in event.input_shapes)}
+    assert "aten::linear" in products
+    assert "aten::bmm" not in products
+
+
 def test_stopping_ends_between_batches(open_session):
     """A batch that has begun is finished and reported; the next does not begin."""
     recorded = run(open_session({"batch_size": 2}), stop_after=2)

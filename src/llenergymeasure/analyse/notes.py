@@ -15,6 +15,8 @@ def notes(trace: Trace, energy: TrialEnergy) -> Iterator[str]:
     yield f"inputs are fixed: {head.inputs.dataset}, ids {head.inputs.sha256[:12]}"
     yield _decoding(head)
     yield from dict.fromkeys(_source_notes(head, energy))
+    if head.idle_reused is not None:
+        yield f"idle power is that of {head.idle_reused.experiment_id}, {head.idle_reused.age_s:.0f} s before"
     if energy.total_j.value is None:
         yield f"no energy: {energy.total_j.reason}"
     for gpu in head.machine.gpus:

@@ -11,6 +11,7 @@ import numpy as np
 
 from llenergymeasure.analyse.headline import TrialEnergy, energy_of_window
 from llenergymeasure.analyse.statistics import t_975
+from llenergymeasure.model.idle import IdleDomain, IdlePower
 from llenergymeasure.model.mark import Interval, Phase, interval_of
 from llenergymeasure.model.trace import Trace
 from llenergymeasure.schema.energy import DomainEnergy
@@ -47,7 +48,8 @@ def rest(trace: Trace, phase: Phase) -> Rest:
     """Power over a rest phase, by meter; missing with the reason where it did not take place or no meter reads."""
     over = interval_of(trace.head.marks, phase)
     if over is None or over.duration_s <= 0:
-        return Rest(missing("W", "the trial had no such rest"))
+        reused = trace.head.idle_reused if phase == "idle" else None
+        return Rest(missing("W", "the trial had no such rest")) if reused is None else _reused(reused)
     whole = energy_of_window(trace, over)
     if whole.total_j.value is None:
         return Rest(missing("W", whole.total_j.reason or "not known"))
@@ -60,6 +62,37 @@ def rest(trace: Trace, phase: Phase) -> Rest:
         for part in whole.parts
     }
     return Rest(_quantity(total, len(blocks), whole.total_j), total, domains)
+
+
+def idle_of(trace: Trace) -> IdlePower | None:
+    """The idle power that this trial itself measured, for trials after it."""
+    found = rest(trace, "idle")
+    if found.total is None or trace.head.idle_reused is not None:
+        return None
+    return IdlePower(
+        experiment_id=trace.head.job.identity.experiment_id,
+        measured_at=trace.head.started_at,
+        power_w=found.total.value_w,
+        u_w=found.total.u_w,
+        domains=tuple(
+            IdleDomain(device, domain, power.value_w, power.u_w) for (device, domain), power in found.domains.items()
+        ),
+    )
+
+
+def _reused(idle: IdlePower) -> Rest:
+    """What another trial measured. Its interval is that of many values: how many there were is not kept."""
+    total = Power(idle.power_w, idle.u_w)
+    half_w = None if idle.u_w is None else 1.96 * idle.u_w
+    quantity = Quantity(
+        value=idle.power_w,
+        unit="W",
+        repeatability_95=_around(idle.power_w, half_w),
+        grade="B",
+        interval_reason="the rest was too short to be split" if half_w is None else None,
+    )
+    domains = {(one.device, one.domain): Power(one.power_w, one.u_w) for one in idle.domains}
+    return Rest(quantity, total, domains)
 
 
 def net_energy(gross_j: Quantity, idle: Power | None, window: Interval, reason: str | None) -> Quantity:

@@ -57,6 +57,8 @@ def load(job: TrialJob, options: PyTorchOptions) -> Loaded:
         draft = _draft(job, job.draft_model, device, vocabulary=model.config.get_text_config().vocab_size)
     for each in (model, draft):
         if each is not None:
+            # Not ``requires_grad_(False)``: nobody computes gradients in inference mode, and without the flag torch on a CPU
+            # multiplies the last states of a prompt's batch by a copy of the whole head for each sequence.
             each.eval()
     return Loaded(model, draft, parameters, special)
 

@@ -60,7 +60,7 @@ def memory(workload: Workload) -> MemoryNeed | NotForeseen:
     if isinstance(held, NotForeseen):
         return held
     weights, loading = held
-    width = PRECISION_BYTES.get(workload.precision, 2)
+    width = PRECISION_BYTES.get(workload.precision) or (4 if weights > 3 * shape.parameters else 2)
     kv = workload.sequences * width * shape.key_value_elements(workload.input_tokens + workload.output_tokens)
     on_cpu = workload.device == "cpu"
     scatter = _SCATTER_CPU if on_cpu else _SCATTER_ACCELERATOR

@@ -111,6 +111,10 @@ class BaselineConfig(Section):
 
     enabled: bool = Field(True, description="measure idle power")
     duration_seconds: PositiveSeconds = Field(5.0, description="length of each idle")
+    max_age_seconds: Seconds = Field(
+        3600.0,
+        description="use idle power with nothing loaded again that the same sensors gave no longer ago; 0: measure it",
+    )
 
 
 class EnergyConfig(Section):

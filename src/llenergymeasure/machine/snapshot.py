@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from pathlib import Path
@@ -27,11 +28,25 @@ def cpu_model() -> str:
     return platform.processor() or platform.machine()
 
 
-def visible_cpus() -> int:
-    """Logical CPUs that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def visible_cpus(cgroups: Path = Path("/sys/fs/cgroup")) -> int:
+    """Logical CPUs that this process may use: those that it may run on, and no more than its container's quota comes to."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _cpu_quota(cgroups)
+    return allowed if quota is None else max(1, min(allowed, math.ceil(quota)))
+
+
+def _cpu_quota(cgroups: Path) -> float | None:
+    """CPUs' worth of time that the control group grants (cgroup v2 ``cpu.max``, v1 ``cpu.cfs_quota_us``); ``None`` without limit."""
+    try:
+        if (cgroups / "cpu.max").exists():
+            granted, period = (cgroups / "cpu.max").read_text(encoding="ascii").split()
+        else:
+            granted, period = (
+                (cgroups / "cpu" / f"cpu.cfs_{name}_us").read_text(encoding="ascii") for name in ("quota", "period")
+            )
+        return None if granted == "max" or int(granted) <= 0 else int(granted) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return None
 
 
 def native_bf16() -> bool:

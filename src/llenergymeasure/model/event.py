@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, get_args
 
 from llenergymeasure.model.codec import CodecError, JsonValue, decode, encode, from_line, to_line
+from llenergymeasure.model.idle import IdlePower
 from llenergymeasure.model.machine import Interpreter, Machine, ProcessIdentity
 from llenergymeasure.model.mark import Mark
 from llenergymeasure.model.reading import Channel, SourceVerdict
@@ -181,6 +182,13 @@ class MeterCost:
 
 
 @dataclass(frozen=True, slots=True)
+class IdleReused:
+    """The driver did not rest: the idle power of these sensors was measured not long ago."""
+
+    idle: IdlePower
+
+
+@dataclass(frozen=True, slots=True)
 class Child:
     """A process the driver started."""
 
@@ -231,6 +239,7 @@ Event = (
     | Metered
     | ClockTriple
     | MeterCost
+    | IdleReused
     | Child
     | ChildExit
     | Finished

@@ -93,7 +93,10 @@ class WindowProtocol:
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """How rigorously. Idle and quiet lengths are 0 where no sensor reads, which skips the step."""
+    """How rigorously. Idle and quiet lengths are 0 where no sensor reads, which skips the step.
+
+    ``idle_max_age_seconds``: idle power with nothing loaded that was measured no longer ago, on the same sensors, is used again.
+    """
 
     warmup: WarmupProtocol = field(default_factory=WarmupProtocol)
     window: WindowProtocol = field(default_factory=WindowProtocol)
@@ -101,6 +104,7 @@ class Protocol:
     idle_loaded_seconds: float = 0.0
     quiet_seconds: float = 0.0
     preliminary: bool = False
+    idle_max_age_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

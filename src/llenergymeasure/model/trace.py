@@ -13,6 +13,7 @@ from llenergymeasure.model.event import (
     WarmupDone,
     WindowDone,
 )
+from llenergymeasure.model.idle import IdlePower
 from llenergymeasure.model.inputs import InputsDescription
 from llenergymeasure.model.job import TrialJob
 from llenergymeasure.model.machine import Interpreter, Machine, ProcessIdentity
@@ -49,6 +50,7 @@ class TraceHead:
     clock: tuple[ClockTriple, ...]
     file_cache: FileCache | None = None
     meter_cost: MeterCost | None = None
+    idle_reused: IdlePower | None = None
     version: str = TRACE_VERSION
 
 

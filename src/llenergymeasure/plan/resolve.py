@@ -207,6 +207,7 @@ def protocol_of(config: ExperimentConfig, metered: bool, quick: bool) -> Protoco
         warmup=WarmupProtocol(strategy, n_warmup, warmup.max_seconds, warmup.cv_target),
         window=WindowProtocol(min_seconds, max_seconds),
         idle_seconds=baseline.duration_seconds if rest and not quick else 0.0,
+        idle_max_age_seconds=baseline.max_age_seconds,
         # A cold start has no moment between loading and work.
         idle_loaded_seconds=baseline.duration_seconds if rest and not config.cold_start else 0.0,
         quiet_seconds=_QUIET_S if metered else 0.0,

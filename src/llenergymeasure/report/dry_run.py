@@ -22,6 +22,8 @@ def dry_run_lines(plan: DryRun, width: int | None = None) -> Iterator[str]:
         f"{counted(trials, 'trial')}; nothing is started, fetched or written"
     )
     yield f"Points    {plan.generated:,} generated, {len(plan.skipped):,} skipped, {plan.merged:,} merged"
+    for notice in plan.notices:
+        yield f"Note      {notice}"
     for engine in plan.engines:
         yield f"Engine    {engine.backend}: {engine.detail}"
     yield f"Energy    {plan.energy}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from string import ascii_lowercase
 
 from llenergymeasure.schema.numbers import counted, with_unit
@@ -24,12 +24,13 @@ _SHORT = 40
 def finding(study: StudyResult) -> Iterator[str]:
     """What the table above comes to, and how to read it."""
     rows = [aggregate for aggregate in study.aggregates if aggregate.n]
+    names = _names(study.aggregates)
     yield from _key(study, rows)
     if study.best is None:
         yield "No experiment could be ranked: none has a valid result."
         return
     if len(rows) > 1:
-        yield from _order(study, study.best, rows)
+        yield from _order(study, study.best, rows, names)
     if study.ranked_by == "tokens_per_second":
         reasons = {row.energy_per_output_token_j.reason for row in rows} - {None}
         yield f"Energy was not ranked: {'; '.join(sorted(map(str, reasons))) or 'not all of one kind'}"
@@ -37,8 +38,8 @@ def finding(study: StudyResult) -> Iterator[str]:
         yield "Joules are estimated from CPU load within the bounds shown, not metered: they compare on this machine only."
         if study.ranked_by == "energy_per_output_token_j" and any(row.verdict for row in rows):
             yield "  verdicts say what repeats here by the same model, not what a meter would show"
-    yield from _wider_than_asked(study, rows)
-    yield from _caveats(study)
+    yield from _wider_than_asked(study, rows, names)
+    yield from _caveats(study, names)
 
 
 def rest(study: StudyResult) -> Iterator[str]:
@@ -89,17 +90,30 @@ def _meaning(n: int) -> str:
     return "± of n = 2: their range" if n == 2 else "±: 95 % interval over cycles"
 
 
-def _order(study: StudyResult, best: Aggregate, rows: Sequence[Aggregate]) -> Iterator[str]:
+def _names(aggregates: Sequence[Aggregate]) -> dict[str, str]:
+    """Labels by label, shortened by the parts that all of them share."""
+    parts = {aggregate.label: aggregate.label.split(" / ") for aggregate in aggregates}
+    columns = list(zip(*parts.values(), strict=False))
+    if len(parts) < 2 or any(len(found) != len(columns) for found in parts.values()):
+        return {label: label for label in parts}
+    varies = [len(set(column)) > 1 for column in columns]
+    return {
+        label: " / ".join(part for part, shown in zip(found, varies, strict=True) if shown)
+        for label, found in parts.items()
+    }
+
+
+def _order(study: StudyResult, best: Aggregate, rows: Sequence[Aggregate], names: Mapping[str, str]) -> Iterator[str]:
     yield f"Best by {_RANKED_BY[str(study.ranked_by)]}: {best.label}  ({_headline(best, study.ranked_by)})"
     for verdict, words in _VERDICTS.items():
-        same = [row.label for row in rows if row.verdict == verdict]
+        same = [names[row.label] for row in rows if row.verdict == verdict]
         if same:
             yield f"  {words}: {'; '.join(same)}"
     uncompared = [row for row in rows if not row.best and row.verdict is None]
     for reason in dict.fromkeys(row.verdict_reason for row in uncompared):
-        labels = [row.label for row in uncompared if row.verdict_reason == reason]
+        labels = [names[row.label] for row in uncompared if row.verdict_reason == reason]
         yield f"  not compared, {reason}: {'all' if len(labels) == len(rows) - 1 else '; '.join(labels)}"
-    unpaired = [row.label for row in rows if row.comparison_method == "unpaired"]
+    unpaired = [names[row.label] for row in rows if row.comparison_method == "unpaired"]
     if unpaired:
         yield f"  compared by their means, not in pairs of a cycle: {'; '.join(unpaired)}"
 
@@ -110,12 +124,12 @@ def _headline(best: Aggregate, ranked_by: str | None) -> str:
     return with_unit(best.tokens_per_second.value, "tokens/s")
 
 
-def _wider_than_asked(study: StudyResult, rows: Sequence[Aggregate]) -> Iterator[str]:
+def _wider_than_asked(study: StudyResult, rows: Sequence[Aggregate], names: Mapping[str, str]) -> Iterator[str]:
     """Whose interval the cycles allowed did not make as narrow as the study asks for."""
     target = study.measurement_protocol.get("target_rel_ci")
     if target is None:
         return
-    wide = [row.label for row in rows if not _is_within(_stopped_by(row), float(target))]
+    wide = [names[row.label] for row in rows if not _is_within(_stopped_by(row), float(target))]
     if wide:
         yield f"Wider than the ±{target:.2g} asked for: {'; '.join(wide)}"
 
@@ -132,7 +146,7 @@ def _is_within(quantity: Quantity, target: float) -> bool:
     return max(interval.high / quantity.value - 1, 1 - interval.low / quantity.value) <= target * (1 + 1e-6)
 
 
-def _caveats(study: StudyResult) -> Iterator[str]:
+def _caveats(study: StudyResult, names: Mapping[str, str]) -> Iterator[str]:
     """What differs that was not meant to, once, with the experiments among which it does."""
     places: dict[str, set[int]] = {}
     for entry in study.comparability:
@@ -140,8 +154,9 @@ def _caveats(study: StudyResult) -> Iterator[str]:
         what = f"{words}, {', '.join(_differing(found) for found in entry.differing)}"
         places.setdefault(what, set()).update(entry.first, entry.second)
     for what, where in places.items():
-        labels = [study.aggregates[place].label for place in sorted(where)]
-        yield f"{what}: {'; '.join(labels) if len(labels) < 4 else f'{labels[0]} and {len(labels) - 1} others'}"
+        labels = [names[study.aggregates[place].label] for place in sorted(where)]
+        all_of_them = len(labels) > 2 and len(labels) == len(study.aggregates)
+        yield f"{what}: {'all' if all_of_them else '; '.join(labels)}"
 
 
 def _differing(found: Differing) -> str:

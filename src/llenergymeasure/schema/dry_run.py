@@ -69,7 +69,8 @@ class TotalsOutlook(Record):
 class DryRun(Record):
     """What would run. ``order`` lists places in ``points`` (from 0) and cycles (from 0) as they would follow each other.
 
-    ``energy`` says in words what would be read; ``generated`` counts all points of the sweep.
+    ``energy`` says in words what would be read; ``generated`` counts all points of the sweep that no filter left out; ``problems``
+    would stop a run; ``notices`` are about the study file.
     """
 
     name: str
@@ -85,4 +86,5 @@ class DryRun(Record):
     engines: tuple[EngineOutlook, ...]
     totals: TotalsOutlook
     problems: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
     schema_version: str = "2.0"

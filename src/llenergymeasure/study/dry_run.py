@@ -64,6 +64,7 @@ def dry_run(study: StudyConfig, options: RunOptions, results_dir: Path) -> DryRu
             trials_without_joules=whole.unmetered,
         ),
         problems=here.problems(),
+        notices=expansion.notices,
     )
 
 

@@ -79,9 +79,8 @@ class Here:
         return self._once(key, lambda: self._opened(config, spec, packed=packed))
 
     def _opened(self, config: ExperimentConfig, spec: BackendSpec, *, packed: bool) -> Opened:
-        found = known_locally(
-            config.model, config.model_revision, base=self._options.base, weights=config.weights, network=False
-        )
+        key = ("found", config.model, config.model_revision, config.weights)
+        found = self._once(key, lambda: self._found(config))
         if isinstance(found, NotLocal):
             self._problems += found.problems
             gguf = is_gguf(config.model)
@@ -98,6 +97,11 @@ class Here:
         shape = found.architecture
         size = None if shape is None else shape.parameters * _CONVERTED_BYTES
         return Opened(dataclasses.replace(found, format="directory", quantised=False, weight_bytes=size))
+
+    def _found(self, config: ExperimentConfig) -> ModelRef | NotLocal:
+        return known_locally(
+            config.model, config.model_revision, base=self._options.base, weights=config.weights, network=False
+        )
 
     def device(self, config: ExperimentConfig, spec: BackendSpec) -> str:
         """The device that ``auto`` would most likely stand for: the best that is here and that the backend knows."""

@@ -10,16 +10,29 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from llenergymeasure.clock import Clock
+from llenergymeasure.analyse.rest import idle_of
+from llenergymeasure.clock import Clock, utc_now
 from llenergymeasure.errors import LLEMError
 from llenergymeasure.machine.snapshot import snapshot
-from llenergymeasure.model.event import Child, ChildExit, EventLog, Finished, Hello, MachineFacts, Metered, read_events
+from llenergymeasure.model.event import (
+    Child,
+    ChildExit,
+    EventLog,
+    Finished,
+    Hello,
+    IdleReused,
+    MachineFacts,
+    Metered,
+    read_events,
+)
 from llenergymeasure.model.folder import JOB, METER_EVENTS, METER_LOG, WORKER_LOG
 from llenergymeasure.model.job import TrialJob
 from llenergymeasure.model.mark import Mark
 from llenergymeasure.model.outcome import Failure
+from llenergymeasure.model.reading import Channel
 from llenergymeasure.runners.resolve import runner_at
 from llenergymeasure.trial.failure import failure_of
+from llenergymeasure.trial.idle_cache import recall, remember
 from llenergymeasure.trial.join import join
 from llenergymeasure.trial.supervise import Supervisor, reap_descendants
 from llenergymeasure.units import ns_to_s, s_to_ns
@@ -47,36 +60,45 @@ class Driver:
         self._log.write(Hello(process_identity()))
         self._log.write(MachineFacts(snapshot()))
         try:
-            self._start_meter()
-            self._rest_idle()
+            self._rest_idle(self._start_meter())
             failure = self._run_worker()
             failure = failure or self._stop_meter()
         finally:
             reap_descendants()
         if failure is None:
-            join(self._folder)
+            trace = join(self._folder)
+            if (idle := idle_of(trace)) is not None:
+                remember(trace.head.channels, idle)
             self._log.write(Finished("trial"))
         return failure
 
-    def _start_meter(self) -> None:
-        """Start the meter and wait until it reads."""
+    def _start_meter(self) -> tuple[Channel, ...]:
+        """Start the meter, wait until it reads, and return what it reads."""
         if not self._job.metering.sources:
-            return
+            return ()
         command = [sys.executable, "-m", "llenergymeasure.meter", str(self._folder), str(os.getpid())]
         with open(self._folder / METER_LOG, "ab") as output:
             self._meter = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         self._started("meter", self._meter)
         deadline_ns = self._clock.now_ns() + int(_METER_START_S * 1e9)
-        while not any(isinstance(event, Metered) for event in read_events(self._folder / METER_EVENTS)):
+        while True:
+            for event in read_events(self._folder / METER_EVENTS):
+                if isinstance(event, Metered):
+                    return event.channels
             if self._meter.poll() is not None or self._clock.now_ns() > deadline_ns:
                 raise LLEMError("the meter did not start", hint=f"read {self._folder / METER_LOG}")
             self._clock.sleep(_POLL_S)
 
-    def _rest_idle(self) -> None:
-        """Idle power with nothing loaded; skipped when it has no length."""
-        if self._job.protocol.idle_seconds > 0:
+    def _rest_idle(self, channels: tuple[Channel, ...]) -> None:
+        """Idle power with nothing loaded; skipped when it has no length, or was measured not long ago."""
+        protocol = self._job.protocol
+        if protocol.idle_seconds > 0:
+            known = recall(channels, utc_now(), protocol.idle_max_age_seconds)
+            if known is not None:
+                self._log.write(IdleReused(known))
+                return
             self._log.write(Mark("idle", "begin", self._clock.now_ns()))
-            end_ns = self._clock.now_ns() + s_to_ns(self._job.protocol.idle_seconds)
+            end_ns = self._clock.now_ns() + s_to_ns(protocol.idle_seconds)
             while (left_ns := end_ns - self._clock.now_ns()) > 0 and not self._wish():
                 self._clock.sleep(min(ns_to_s(left_ns), _IDLE_STEP_S))
             self._log.write(Mark("idle", "end", self._clock.now_ns()))

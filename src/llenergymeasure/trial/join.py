@@ -92,6 +92,7 @@ def join_events(
         clock=tuple(_all(meter, ev.ClockTriple)),
         file_cache=_last(worker, ev.FileCache),
         meter_cost=_last(meter, ev.MeterCost),
+        idle_reused=reused.idle if (reused := _last(driver, ev.IdleReused)) else None,
     )
     return Trace(head, _requests(worker, inputs, *stamps), readings)
 

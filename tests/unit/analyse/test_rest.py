@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from llenergymeasure.analyse.rest import Power, Rest, net_energy, rest
+from llenergymeasure.analyse.rest import Power, Rest, idle_of, net_energy, rest
 from llenergymeasure.analyse.statistics import t_975
 from llenergymeasure.model.mark import Interval
 from llenergymeasure.model.reading import Channel, ChannelKind, CpuPowerModel, Domain, Reading
@@ -142,3 +143,33 @@ def test_net_energy_that_means_nothing_is_missing(gross: Quantity, idle: Power |
     """Nearly all idle, or a difference within its own uncertainty, is no answer."""
     net = net_energy(gross, idle, _WINDOW, "why")
     assert net.value is None and reason in str(net.reason)
+
+
+def test_the_idle_of_one_trial_serves_another() -> None:
+    """Its power and uncertainty come through whole, for all devices and for each domain; it is not handed on once more."""
+    measured = _metered(lambda t_s: 70.0 + t_s)
+    own = rest(measured, "idle")
+    idle = idle_of(measured)
+    assert idle is not None and own.total is not None
+    head = dataclasses.replace(measured.head, marks=marks(("window", 10, 19)), idle_reused=idle)
+    later = dataclasses.replace(measured, head=head)
+    found = rest(later, "idle")
+    assert (found.total, dict(found.domains)) == (own.total, dict(own.domains))
+    assert found.power_w.value == own.power_w.value and found.power_w.repeatability_95 is not None
+    assert idle_of(later) is None
+    assert rest(later, "quiet").total is None
+
+
+def test_an_idle_too_short_to_be_split_has_no_interval() -> None:
+    """Neither where it was measured nor where it is used again."""
+    measured = _metered(lambda t_s: 70.0, idle_s=0.55)
+    idle = idle_of(measured)
+    assert idle is not None and idle.u_w is None
+    head = dataclasses.replace(measured.head, marks=marks(("window", 10, 19)), idle_reused=idle)
+    found = rest(dataclasses.replace(measured, head=head), "idle").power_w
+    assert found.repeatability_95 is None and found.interval_reason
+
+
+def test_without_a_meter_there_is_no_idle_to_keep() -> None:
+    """An estimate has none of its own."""
+    assert idle_of(_metered(lambda t_s: 0.5, kind="model")) is None

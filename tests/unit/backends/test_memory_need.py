@@ -114,6 +114,14 @@ def test_weights_as_stored_take_the_bytes_of_their_files() -> None:
     assert _need(pytorch_memory.memory(_workload(precision="as_stored", model=model))).weights_bytes == 123_456_789
 
 
+@pytest.mark.parametrize("width", [4, 2])
+def test_weights_as_stored_decide_the_type_of_the_cache(width: int) -> None:
+    """Four bytes a weight are fp32, and so is the cache then; fewer compute in two bytes."""
+    model = replace(_MODEL, weight_bytes=width * _SHAPE.parameters)
+    need = _need(pytorch_memory.memory(_workload(precision="as_stored", model=model)))
+    assert need.kv_bytes == 4 * width * _SHAPE.key_value_elements(160)
+
+
 def test_loading_weights_of_another_type_holds_both() -> None:
     """On a CPU the files are mapped whole beside what they become; of the same type they are used as they are."""
     stored = _MODEL.weight_bytes or 0

@@ -47,6 +47,7 @@ def _plan(*points: PlannedPoint, **changes: Any) -> DryRun:
         "energy": "estimate, a CPU (package): estimated from CPU time",
         "engines": (EngineOutlook(backend="pytorch", installed=True, detail="transformers 5.23.0"),),
         "totals": TotalsOutlook(seconds=7200, joules=48_000, untimed_trials=0, trials_without_joules=0),
+        "notices": ("where n < 3: 2 points left out",),
         "problems": ("vllm: vllm is not installed here",),
     }
     return DryRun(**fields | changes)
@@ -60,6 +61,7 @@ def test_a_dry_run_says_what_would_run() -> None:
     for part in (
         "grid: 2 experiments × 2 cycles = 4 trials",
         "4 generated, 1 skipped, 1 merged",
+        "Note      where n < 3: 2 points left out",
         "pytorch: transformers 5.23.0",
         "estimate, a CPU (package)",
         "950 MiB",

@@ -299,12 +299,22 @@ def test_estimates_say_what_their_verdicts_are_about() -> None:
     assert "what repeats here" not in text(study(estimated("a", 0.05, 1, 1), estimated("b", 0.06, 1, 2)))
 
 
+def test_others_are_named_by_what_sets_them_apart() -> None:
+    """Parts that all labels share are said once, with the best; labels of other shapes, and of one, stay whole."""
+    shown = lines(study(group("m / a / 1", 0.05, 100, 1, x=1), group("m / a / 8", 0.06, 100, 2, x=2)))
+    assert "Best by energy per output token: m / a / 1  (50.0 mJ/token)" in shown
+    three = [group("m / a / 1", 0.05, 100, x=1), group("m / a / 8", 0.0501, 99, x=2), group("m / a / 9", 1, 9, x=3)]
+    assert "  within 2 % of it: 8" in lines(study(*three))
+    three[2] = group("m / a", 1, 9, x=3)
+    assert "  within 2 % of it: m / a / 8" in lines(study(*three))
+
+
 def test_caveats_are_listed_with_what_differs() -> None:
     """Values that say nothing are left out, and a crowd is counted."""
     old, new = {"llenergymeasure_version": "1"}, {"llenergymeasure_version": "x" * 50}
     groups = [group(f"old {n}", 0.05, 100, 1, n=n, changes=old) for n in range(3)]
     shown = lines(study(*groups, group("new", 0.05, 100, 1, n=9, changes=new)))
-    assert "Compare with caveats, llenergymeasure_version: old 0 and 3 others" in shown
+    assert "Compare with caveats, llenergymeasure_version: all" in shown
     mixed = Group("m", {}, (experiment_result(**old), experiment_result(cycle=1, llenergymeasure_version="2")))
     assert "Compare with caveats, llenergymeasure_version (1 / 2): m" in lines(study(mixed))
 

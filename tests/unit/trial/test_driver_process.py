@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,25 @@ def test_a_metered_trial(tmp_path: Path) -> None:
     assert isinstance(result, ExperimentResult)
     assert result.mean_power_w.value is not None and 45 < result.mean_power_w.value < 75
     assert result.validity.valid and "simulated" in {remark.code for remark in result.validity.remarks}
+
+
+def test_idle_power_of_a_moment_ago_is_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second trial does not rest; it says whose idle power it takes, and how old that is."""
+    monkeypatch.setenv("LLEM_CACHE_DIR", str(tmp_path / "cache"))
+    protocol = replace(_PROTOCOL, idle_seconds=0.4, idle_max_age_seconds=3600.0)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        write_job(tmp_path / name, trial_job(protocol=protocol, metering=Metering(("simulated",))))
+        assert _run(tmp_path / name) == 0
+    first, second = read_trace(tmp_path / "one").head, read_trace(tmp_path / "two").head
+    assert interval_of(first.marks, "idle") is not None and first.idle_reused is None
+    assert interval_of(second.marks, "idle") is None
+    assert second.idle_reused is not None and 0 < second.idle_reused.age_s < 120
+    results = [settle(tmp_path / name) for name in ("one", "two")]
+    assert all(isinstance(result, ExperimentResult) for result in results)
+    idles = [result.energy.baseline_power_w.idle.value for result in results if isinstance(result, ExperimentResult)]
+    assert idles[0] == idles[1] is not None
+    assert any("idle power is that of" in note for note in results[1].reproducibility_notes)  # type: ignore[union-attr]
 
 
 def test_without_a_source_there_is_no_meter(tmp_path: Path) -> None:
