@@ -101,7 +101,7 @@ def run() -> Section:
     return Section(
         "Memory forecast",
         "python -m benchmarks.run memory_forecast",
-        f"Peak of resident memory over {_BATCHES} batches, minus that of a process that has only imported the engine with the code of the model; against the forecast made without the engine. Parts that have the shape's name hold random weights.",
+        f"Peak of resident memory over {_BATCHES} batches, minus that of a process that has only imported the engine with the code of the model; against the forecast made without the engine. Shapes that are no published model hold random weights.",
         ("model, engine, batch × (input + output)", "forecast", "measured", "ratio", "met"),
         tuple(rows),
     )

@@ -24,6 +24,7 @@ _BUILT_IN: dict[str, dict[str, str]] = {
     },
     "energy": {
         "nvml": "llenergymeasure.energy.nvml:open_source",
+        "rapl": "llenergymeasure.energy.rapl:open_source",
         "estimate": "llenergymeasure.energy.estimate:open_source",
     },
     "runners": {

@@ -26,6 +26,8 @@ _LOADING, _RUNNING = 8 * MIB, 26 * MIB
 
 # Prefill: tensors of the hidden width and of the feed-forward width that live at a time.
 _HIDDEN_TENSORS, _FEED_FORWARD_TENSORS = 6, 3
+# Families whose activation (``gelu_new``) is written as a formula, and makes a tensor for each of its steps.
+_STEPWISE, _STEPWISE_TENSORS = ("gpt2", "phi"), 5
 
 # Bytes taken for a byte of them. A CPU's allocator puts the growing cache into the gaps that they leave, and finds no gap for
 # the next ones; accelerators have an allocator of torch's own.
@@ -107,7 +109,8 @@ def _working(workload: Workload, shape: Architecture, width: int, scatter: float
     """The prompt's, which are the largest; logits are computed for the last position of each sequence, and copied in fp32."""
     rows = workload.sequences * workload.input_tokens
     feed_forward = (shape.intermediate_size or 4 * shape.hidden_size) * (shape.experts_per_token or 1)
-    tensors = rows * width * (_HIDDEN_TENSORS * shape.hidden_size + _FEED_FORWARD_TENSORS * feed_forward)
+    wide = _STEPWISE_TENSORS if shape.family in _STEPWISE else _FEED_FORWARD_TENSORS
+    tensors = rows * width * (_HIDDEN_TENSORS * shape.hidden_size + wide * feed_forward)
     logits = workload.sequences * shape.vocabulary * (width + 4)
     experts = 0
     if shape.experts:

@@ -14,7 +14,7 @@ from llenergymeasure.datasets.resolve import SYNTHETIC, file_of, open_dataset
 from llenergymeasure.errors import LLEMError
 
 _MIXED = "mixed"
-_TOKENS_PER_WORD = 1.4
+_TOKENS_PER_WORD = 1.33
 _CHARACTERS_PER_TOKEN = 4.0
 
 # Prompts that are not looked at: of the hub, of a plug-in, in a large file.
@@ -37,15 +37,15 @@ class TokenLengths:
     basis: str
 
 
-def token_lengths(config: ExperimentConfig, *, base: Path) -> TokenLengths:
-    """What to expect of an experiment's prompts; files are looked for from ``base``, nothing is fetched or raised."""
+def token_lengths(config: ExperimentConfig, *, base: Path, prompts: int) -> TokenLengths:
+    """What to expect of ``prompts`` prompts, the warm-up's among them; files are looked for from ``base``, nothing is fetched."""
     output = config.decoder.max_new_tokens
     choice = config.dataset
     if choice == SYNTHETIC or isinstance(choice, SyntheticDataset):
         options = choice.synthetic if isinstance(choice, SyntheticDataset) else SyntheticOptions()
         mean_output, longest_output = _of(output if options.output_len is None else options.output_len)
         return TokenLengths(*_of(options.input_len), mean_output, longest_output, "as asked for")
-    found = _of_mixed(output) if choice == _MIXED else _of_file(config, base)
+    found = _of_mixed(prompts, output) if choice == _MIXED else _of_file(config, base)
     most = config.max_input_tokens
     if most is None:
         return found
@@ -67,9 +67,9 @@ def _of(length: Length) -> tuple[float, int]:
     return min(mean, longest), round(longest)
 
 
-def _of_mixed(output: int) -> TokenLengths:
+def _of_mixed(prompts: int, output: int) -> TokenLengths:
     words = [words_at((place + 0.5) / 100) for place in range(100)]
-    longest = round(_TOKENS_PER_WORD * words_at(1.0))
+    longest = round(_TOKENS_PER_WORD * words_at(1 - 0.5 / prompts))
     return TokenLengths(_TOKENS_PER_WORD * statistics.fmean(words), longest, output, output, "profile of the prompts")
 
 

@@ -36,7 +36,7 @@ def visible_cpus(cgroups: Path = Path("/sys/fs/cgroup")) -> int:
 
 
 def _cpu_quota(cgroups: Path) -> float | None:
-    """CPUs' worth of time that the control group grants (cgroup v2 ``cpu.max``, v1 ``cpu.cfs_quota_us``); ``None`` without limit."""
+    """CPUs' worth of time that the control group grants (v2 ``cpu.max``, v1 ``cpu.cfs_quota_us``); ``None`` without limit."""
     try:
         if (cgroups / "cpu.max").exists():
             granted, period = (cgroups / "cpu.max").read_text(encoding="ascii").split()

@@ -196,7 +196,7 @@ def _head(plan: Plan, folder: str, done: int) -> Iterator[str]:
         yield f"Study  {plan.name}    {folder}/"
         seed = f", seed {execution.order_seed}" if execution.cycle_order == "shuffled" else ""
         already = f"; {done} done already" if done else ""
-        size = f"{counted(len(plan.experiments), 'experiment')} × {counted(execution.n_cycles, 'cycle')}"
+        size = f"{counted(len(plan.experiments), 'experiment')} × {counted(max(trial.cycle for trial in plan.trials) + 1, 'cycle')}"
         yield f"  {size}, {execution.cycle_order}{seed}{already}"
     if plan.energy:
         yield f"  pre-flight  ok      energy: {plan.energy}"

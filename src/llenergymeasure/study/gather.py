@@ -26,10 +26,7 @@ from llenergymeasure.models.resolve import find_model
 from llenergymeasure.plan.resolve import HostFacts, PointFacts, choose_backend, context_limit, inputs_name
 from llenergymeasure.study.convert import as_opened
 from llenergymeasure.study.energy import energy_in_words, energy_wish, reads_sensor
-from llenergymeasure.study.options import RunOptions
-
-# Warm-up prompts prepared beside the window's; fewer batches than this are rarely needed before it is steady.
-_WARMUP_PROMPTS = 64
+from llenergymeasure.study.options import WARMUP_PROMPTS, RunOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,9 +221,9 @@ class _Gathering:
         return self._datasets[key]
 
     def _wanted(self, config: ExperimentConfig, stored: ModelRef, dataset: Dataset, tokenizer: Place) -> str:
-        name = inputs_name(config, stored, dataset.sha256, tokenizer.backend, _WARMUP_PROMPTS)
+        name = inputs_name(config, stored, dataset.sha256, tokenizer.backend, WARMUP_PROMPTS)
         if name not in self._inputs:
-            prompts = choose(dataset, config.n, config.dataset_order, config.random_seed, _WARMUP_PROMPTS)
+            prompts = choose(dataset, config.n, config.dataset_order, config.random_seed, WARMUP_PROMPTS)
             if not stored.has_tokenizer and any(prompt.exact_tokens is None for prompt in prompts.prompts):
                 raise ConfigError(
                     f"{stored.name} has no tokenizer, so text cannot become its tokens",

@@ -30,7 +30,7 @@ from llenergymeasure.plan.resolve import choose_backend, is_gguf
 from llenergymeasure.schema.dry_run import EngineOutlook
 from llenergymeasure.study.energy import energy_in_words, energy_wish, reads_sensor
 from llenergymeasure.study.memory import device_bytes, visible_boards
-from llenergymeasure.study.options import RunOptions
+from llenergymeasure.study.options import WARMUP_PROMPTS, RunOptions
 
 T = TypeVar("T")
 
@@ -129,7 +129,9 @@ class Here:
     def lengths(self, config: ExperimentConfig) -> TokenLengths:
         """How long prompts and answers will be."""
         key = ("lengths", repr(config.dataset), config.max_input_tokens, config.decoder.max_new_tokens, config.n)
-        return self._once(key, lambda: token_lengths(config, base=self._options.base))
+        return self._once(
+            key, lambda: token_lengths(config, base=self._options.base, prompts=config.n + WARMUP_PROMPTS)
+        )
 
     def config_hash(self, config: ExperimentConfig) -> str:
         """The hash of what is measured; a dataset file that cannot be read is a problem, and enters by its name."""

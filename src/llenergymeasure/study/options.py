@@ -14,6 +14,9 @@ from llenergymeasure.config.study import ExecutionConfig, StudyConfig
 from llenergymeasure.config.user import load_user_config
 from llenergymeasure.plan.resolve import short_name
 
+# Warm-up prompts prepared beside the window's; fewer batches than this are rarely needed before it is steady.
+WARMUP_PROMPTS = 64
+
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:

@@ -137,7 +137,9 @@ def _topped_up(
         journal.dropped(found.dropped, "withdrawn from the study")
     if found.any and options.source is not None:
         write_text(new_file(folder / STUDY), options.source)
-    return replace(extended(plan, found.planned, found.dropped), execution=wanted.execution)
+    # The first stage of the stopping rule is the one that was planned: it decides, and is not decided anew.
+    execution = replace(wanted.execution, n_cycles=plan.execution.n_cycles)
+    return replace(extended(plan, found.planned, found.dropped), execution=execution)
 
 
 def _tell_what_changed(plan: Plan, folder: Path, observer: Observer) -> None:

@@ -25,11 +25,14 @@ def second_stage(plan: Plan, outcomes: Mapping[int, ExperimentResult | Failure])
         outcome = outcomes.get(trial.number)
         if trial.cycle < first_stage and isinstance(outcome, ExperimentResult) and outcome.validity.valid:
             found.setdefault(trial.point, []).append(outcome)
-    return {
-        point: cycles_needed(values, target, plan.execution.max_cycles)
-        for point, results in found.items()
-        if len(values := _values(results)) > 1
-    }
+    wanted = {}
+    for point, results in found.items():
+        values = _values(results)
+        if len(values) > 1:
+            without = first_stage - len(values)  # cycles that gave nothing are made up for
+            needed = cycles_needed(values, target, plan.execution.max_cycles) + without
+            wanted[point] = min(needed, plan.execution.max_cycles)
+    return wanted
 
 
 def _values(results: list[ExperimentResult]) -> list[float]:

@@ -6,11 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from llenergymeasure.analyse.rest import idle_of
 from llenergymeasure.clock import Clock, utc_now
 from llenergymeasure.errors import LLEMError
 from llenergymeasure.machine.snapshot import snapshot
@@ -32,8 +32,8 @@ from llenergymeasure.model.outcome import Failure
 from llenergymeasure.model.reading import Channel
 from llenergymeasure.runners.resolve import runner_at
 from llenergymeasure.trial.failure import failure_of
-from llenergymeasure.trial.idle_cache import recall, remember
-from llenergymeasure.trial.join import join
+from llenergymeasure.trial.finish import finish, import_ahead
+from llenergymeasure.trial.idle_cache import recall
 from llenergymeasure.trial.supervise import Supervisor, reap_descendants
 from llenergymeasure.units import ns_to_s, s_to_ns
 from llenergymeasure.worker.identity import process_identity
@@ -66,9 +66,7 @@ class Driver:
         finally:
             reap_descendants()
         if failure is None:
-            trace = join(self._folder)
-            if (idle := idle_of(trace)) is not None:
-                remember(trace.head.channels, idle)
+            finish(self._folder)
             self._log.write(Finished("trial"))
         return failure
 
@@ -106,6 +104,8 @@ class Driver:
     def _run_worker(self) -> Failure | None:
         """Launch the worker and watch it to its end."""
         process = runner_at(self._job.runner).launch(self._folder / JOB, self._folder / WORKER_LOG)
+        if not self._job.cold_start:  # whose window has begun
+            threading.Thread(target=import_ahead, daemon=True).start()
         self._started("worker", process)
         supervisor = Supervisor(process, self._folder, self._job.limits, self._clock)
         returncode = supervisor.until_end(self._wish)

@@ -11,7 +11,7 @@ from llenergymeasure.datasets.lengths import TokenLengths, token_lengths
 
 
 def _lengths(base: Path, **fields: Any) -> TokenLengths:
-    return token_lengths(ExperimentConfig(model="m", backend="pytorch", **fields), base=base)
+    return token_lengths(ExperimentConfig(model="m", backend="pytorch", **fields), base=base, prompts=80)
 
 
 def test_synthetic_lengths_are_those_asked_for(tmp_path: Path) -> None:
@@ -43,6 +43,8 @@ def test_the_built_in_prompts_are_known_by_their_profile(tmp_path: Path) -> None
     """None is made: a long tail, cut where the experiment cuts it."""
     whole = _lengths(tmp_path)
     assert 100 < whole.mean_input < whole.longest_input
+    few = token_lengths(ExperimentConfig(model="m", backend="pytorch"), base=tmp_path, prompts=4)
+    assert few.longest_input < whole.longest_input
     cut = _lengths(tmp_path, max_input_tokens=50)
     assert (cut.mean_input, cut.longest_input) == (50, 50)
 
