@@ -7,7 +7,7 @@ from llenergymeasure.testing.accuracy import WINDOWS_S, Accuracy, Case, Demand, 
 
 _WINDOWS = 200
 _SEED = 20261125
-_NAMES = {"counter": "counter", "power_instant": "instant power", "power_mean": "1 s mean"}
+_NAMES = {"counter": "counter", "power_instant": "instant power", "power_mean": "mean power"}
 
 
 def run(windows: int = _WINDOWS) -> Section:
@@ -30,8 +30,7 @@ def _name(case: Case) -> str:
     extra = f", {1000 * case.lag_s:.0f} ms late" if case.lag_s else ""
     extra += ", step = tick" if case.load == "locked" else ""
     extra += "" if case.warm_up else ", idle before"
-    looks = "" if case.kind == "power_mean" else f", looks {case.duty:.0%}"
-    return f"{board}, {_NAMES[case.kind]}, tick {1000 * case.tick_s:.0f} ms{looks}{extra}"
+    return f"{board}, {_NAMES[case.kind]}, sees {1000 * case.window_s:.0f} ms each {1000 * case.tick_s:.0f}{extra}"
 
 
 def _cell(case: Case, length_s: float, found: Accuracy) -> str:

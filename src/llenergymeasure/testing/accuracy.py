@@ -1,7 +1,7 @@
 """How far the energy of a window is from the truth, on virtual boards: many random phases of one kind of trial.
 
-The trial is that of the protocol (weights loaded and idle, warm-up, the window at once, quiet), its work decoding whose power swings in
-steps. What is judged is ``energy_of_window`` on the channels that ``NvmlSource`` finds, read when our meter reads them.
+The trial is that of the protocol (weights loaded and idle, warm-up, the window at once, quiet), its work decoding whose power
+swings in steps. What is judged is ``energy_of_window`` on the channels that ``NvmlSource`` finds, read when our meter reads them.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from llenergymeasure.model.reading import Channel, ChannelKind, Readings, Readou
 from llenergymeasure.testing.virtual_clock import VirtualClock
 from llenergymeasure.testing.virtual_gpu.device import VirtualGpu, VirtualNvml
 from llenergymeasure.testing.virtual_gpu.metering import metered
-from llenergymeasure.testing.virtual_gpu.presets import H100_SXM, PRESETS, QUARTER, Preset
-from llenergymeasure.testing.virtual_gpu.sensor import Published, Sensors
+from llenergymeasure.testing.virtual_gpu.presets import H100_SXM, PRESETS, Preset
+from llenergymeasure.testing.virtual_gpu.sensor import Published
 from llenergymeasure.testing.virtual_gpu.workload import Ints, Workload
-from llenergymeasure.units import NS_PER_S, s_to_ns
+from llenergymeasure.units import ns_to_s, s_to_ns
 
 WINDOWS_S = (0.1, 1.0, 10.0, 60.0)
 # A trial around its window: idle, warm-up and quiet, each long enough for a 1 s mean to be steady at the edges.
@@ -113,7 +113,7 @@ def met(case: Case, length_s: float, found: Accuracy) -> bool | None:
 
 
 def cases() -> Iterator[Case]:
-    """Every meter of every preset; then one board's with a late sensor, with a locked load, and with no warm-up."""
+    """Every meter of every preset; then one board's with no warm-up, with a late sensor too, and with a load in step with its ticks."""
     for preset in PRESETS:
         for tick_s in preset.ticks_s:
             for duty in preset.counter_duties:
@@ -122,10 +122,9 @@ def cases() -> Iterator[Case]:
                 yield Case(preset, "power_instant", tick_s, window_s)
         if preset.usage_is_a_mean:
             yield Case(preset, "power_mean", 0.1, 1.0)
-    for kind, window_s in (("counter", 0.1), ("power_instant", 0.1)):
-        usual = Case(H100_SXM, kind, 0.1, window_s)
-        yield dataclasses.replace(usual, lag_s=0.05)
+    for usual in (Case(H100_SXM, "counter", 0.1, 0.1), Case(H100_SXM, "power_instant", 0.1, 0.1)):
         yield dataclasses.replace(usual, warm_up=False)
+        yield dataclasses.replace(usual, warm_up=False, lag_s=0.05)
         yield dataclasses.replace(usual, window_s=0.025, load="locked")
 
 
@@ -162,16 +161,11 @@ def readout_of(case: Case, length_s: float, generator: np.random.Generator) -> t
 def trial_of(case: Case, length_s: float, generator: np.random.Generator, begin_ns: int) -> tuple[VirtualGpu, Interval]:
     """A board that is put through one trial, random in its phases and in the length of its steps, and the window."""
     preset = case.preset
-    step_s = 0.1 if case.load == "locked" else _unlocked_step_s(case.tick_s, generator)
+    step_s = case.tick_s if case.load == "locked" else _unlocked_step_s(case.tick_s, generator)
     window_ns = begin_ns + s_to_ns(_IDLE_S + _WARM_UP_S + generator.uniform(0, _PHASE_S))
     warm_ns = s_to_ns(_WARM_UP_S + generator.uniform(0, step_s)) if case.warm_up else 0
-    # The board was idle for an hour before.
-    idle_s = 3600.0
-    work = Workload.of(
-        window_ns - warm_ns - s_to_ns(idle_s),
-        (preset.idle(idle_s), preset.decode(warm_ns / NS_PER_S + length_s, step_s), preset.idle(_QUIET_S)),
-        preset.thermal,
-    )
+    phases = (preset.idle(_IDLE_S), preset.decode(ns_to_s(warm_ns) + length_s, step_s), preset.idle(_QUIET_S))
+    work = Workload.of(window_ns - warm_ns - s_to_ns(_IDLE_S), phases, preset.thermal)
     sensors = preset.sensors(
         case.tick_s if case.kind != "power_mean" else None,
         window_s=case.window_s if case.kind == "power_instant" else None,
@@ -205,10 +199,11 @@ def _polls(kind: ChannelKind, usage_is_a_mean: bool) -> tuple[Channel, Ints]:
 
 
 def _published(kind: ChannelKind, gpu: VirtualGpu, begin_ns: int, end_ns: int) -> Published:
-    sensors: Sensors = gpu.sensors
-    sensor = {"counter": sensors.counter, "power_instant": sensors.instant, "power_mean": sensors.usage}[kind]
+    sensors = {"counter": gpu.sensors.counter, "power_instant": gpu.sensors.instant, "power_mean": gpu.sensors.usage}
+    sensor = sensors[kind]
     assert sensor is not None, f"the board has no {kind}"
-    return (sensor.counter if kind == "counter" else sensor.power)(gpu.work, begin_ns, end_ns)
+    play = sensor.counter if kind == "counter" else sensor.power
+    return play(gpu.work, begin_ns, end_ns)
 
 
 def _readout(channel: Channel, published: Published, polls_ns: Ints) -> Readout:

@@ -231,21 +231,3 @@ def test_trials_left_out_do_not_run(tmp_path):
     scheduler = Scripted()
     run(loop(tmp_path, scheduler, the_plan=plan_with(the_plan, Journal(tmp_path / "study_journal.jsonl").entries())))
     assert [name[:3] for name in scheduler.submitted] == ["002", "004"]
-
-
-def test_a_cycle_that_gave_nothing_is_made_up_for(tmp_path):
-    """A failed trial of the first stage is one value fewer: the study goes on until there are as many as needed."""
-    scheduler, the_plan = _narrow(tmp_path, spread=0.001)
-    submit = scheduler.submit
-
-    def failing(folder):
-        if folder.name.startswith("002"):
-            write_failure(folder, Failure("out_of_memory", "too big"))
-            scheduler.submitted.append(folder.name)
-            return Ended()
-        return submit(folder)
-
-    scheduler.submit = failing
-    record = run(loop(tmp_path, scheduler, the_plan=the_plan))
-    assert len(scheduler.submitted) == 6
-    assert sum(isinstance(outcome, Failure) for outcome in record.outcomes.values()) == 1
