@@ -12,7 +12,17 @@ from llenergymeasure._version import __version__
 from llenergymeasure.clock import utc_now
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-ALL = ("startup", "fixed_cost", "overhead", "first_result", "expansion", "memory_forecast", "fuzz_config", "coverage")
+ALL = (
+    "startup",
+    "fixed_cost",
+    "study_overhead",
+    "overhead",
+    "first_result",
+    "expansion",
+    "fuzz_config",
+    "coverage",
+    "kills",
+)
 _HEAD = "# Results of the benchmarks\n\nWritten by `make bench`. Ratios and differences are from one run on one machine; a bare time says little about another.\n"
 
 

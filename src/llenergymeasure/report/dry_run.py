@@ -6,12 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from llenergymeasure.report.table import Column, render
 from llenergymeasure.schema.dry_run import DryRun, PlannedPoint
-from llenergymeasure.schema.numbers import MISSING, counted, mebibytes, with_unit
+from llenergymeasure.schema.numbers import MISSING, counted, duration, mebibytes, with_unit
 
 # Trials whose order is written out; every cycle begins a line.
 _MOST_IN_ORDER = 200
-
-_MINUTE_S, _HOUR_S, _DAY_S = 60.0, 3600.0, 86400.0
 
 
 def dry_run_lines(plan: DryRun, width: int | None = None) -> Iterator[str]:
@@ -105,19 +103,3 @@ def _total(plan: DryRun) -> str:
     else:
         parts.append("no energy forecast")
     return ", ".join(parts)
-
-
-def duration(seconds: float) -> str:
-    """``42 s``, ``3 min 20 s``, ``5 h 12 min``, ``2 d 4 h``."""
-    if round(seconds) < _MINUTE_S:
-        return f"{seconds:.0f} s"
-    for larger, larger_s, smaller, smaller_s in (
-        ("min", _MINUTE_S, "s", 1.0),
-        ("h", _HOUR_S, "min", _MINUTE_S),
-        ("d", _DAY_S, "h", _HOUR_S),
-    ):
-        whole = round(seconds / smaller_s) * smaller_s
-        if whole < {"min": _HOUR_S, "h": _DAY_S}.get(larger, float("inf")):
-            count, rest = divmod(whole, larger_s)
-            return f"{count:.0f} {larger} {rest / smaller_s:.0f} {smaller}"
-    raise ValueError(f"{seconds} is not a duration")

@@ -18,7 +18,7 @@ from llenergymeasure.plan.order import PlannedTrial
 from llenergymeasure.plan.plan import Plan, PlannedExperiment
 from llenergymeasure.report.observer import Live
 from llenergymeasure.schema.experiment import ExperimentResult
-from llenergymeasure.schema.numbers import counted, three_digits, with_unit
+from llenergymeasure.schema.numbers import counted, duration, three_digits, with_unit
 from llenergymeasure.schema.study import StudyResult
 from llenergymeasure.units import ns_to_s, s_to_ns
 
@@ -58,6 +58,8 @@ class Screen:
         self._count = self._total = 0
         self._load_began_ns: int | None = None
         self._single = False
+        self._trial_ns = clock.now_ns()
+        self._trials_s: list[float] = []
 
     def beat(self) -> None:
         """Show what is being done, when nothing was shown for a while."""
@@ -100,7 +102,9 @@ class Screen:
             self._count += 1
             again = f", attempt {attempt}" if attempt > 1 else ""
             if not self._single:
-                self._line(f"[{self._count}/{self._total}] {experiment.label}, cycle {trial.cycle + 1}{again}")
+                which = f"[{self._count}/{self._total}] {experiment.label}, cycle {trial.cycle + 1}{again}"
+                self._line(which + self._left())
+            self._trial_ns = self._clock.now_ns()
             self._do("idle" if experiment.protocol.idle_seconds else "starting")
 
     def trial_event(self, event: Event) -> None:
@@ -129,6 +133,7 @@ class Screen:
     ) -> None:
         with self._lock:
             self._doing = ""
+            self._trials_s.append(ns_to_s(self._clock.now_ns() - self._trial_ns))
             if isinstance(outcome, Failure):
                 self._line(f"  ✗ {outcome.kind}: {outcome.message}")
                 if outcome.hint:
@@ -143,6 +148,13 @@ class Screen:
         with self._lock:
             self._doing = ""
             self._clear()
+
+    def _left(self) -> str:
+        """How long this trial and those after it may take, by the mean of those that ended."""
+        if not self._trials_s:
+            return ""
+        mean_s = sum(self._trials_s) / len(self._trials_s)
+        return f"    about {duration(mean_s * (self._total - self._count + 1))} left"
 
     def _details(self, event: Event) -> Iterator[str]:
         """Lines for an event of a single run."""
@@ -196,7 +208,8 @@ def _head(plan: Plan, folder: str, done: int) -> Iterator[str]:
         yield f"Study  {plan.name}    {folder}/"
         seed = f", seed {execution.order_seed}" if execution.cycle_order == "shuffled" else ""
         already = f"; {done} done already" if done else ""
-        size = f"{counted(len(plan.experiments), 'experiment')} × {counted(max(trial.cycle for trial in plan.trials) + 1, 'cycle')}"
+        cycles = max(trial.cycle for trial in plan.trials) + 1
+        size = f"{counted(len(plan.experiments), 'experiment')} × {counted(cycles, 'cycle')}"
         yield f"  {size}, {execution.cycle_order}{seed}{already}"
     if plan.energy:
         yield f"  pre-flight  ok      energy: {plan.energy}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from llenergymeasure.schema.quantity import Interval
 
 MISSING = "–"
+_MINUTE_S, _HOUR_S, _DAY_S = 60.0, 3600.0, 86400.0
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"))
 
 
@@ -33,6 +34,22 @@ def with_unit(value: float | None, unit: str) -> str:
 def counted(number: int, noun: str) -> str:
     """``1 cycle``, ``2,560 tokens``."""
     return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def duration(seconds: float) -> str:
+    """``42 s``, ``3 min 20 s``, ``5 h 12 min``, ``2 d 4 h``."""
+    if round(seconds) < _MINUTE_S:
+        return f"{seconds:.0f} s"
+    for larger, larger_s, smaller, smaller_s in (
+        ("min", _MINUTE_S, "s", 1.0),
+        ("h", _HOUR_S, "min", _MINUTE_S),
+        ("d", _DAY_S, "h", _HOUR_S),
+    ):
+        whole = round(seconds / smaller_s) * smaller_s
+        if whole < {"min": _HOUR_S, "h": _DAY_S}.get(larger, float("inf")):
+            count, rest = divmod(whole, larger_s)
+            return f"{count:.0f} {larger} {rest / smaller_s:.0f} {smaller}"
+    raise ValueError(f"{seconds} is not a duration")
 
 
 def plus_minus(value: float, interval: Interval, scale: float = 1.0) -> str:

@@ -113,7 +113,7 @@ def met(case: Case, length_s: float, found: Accuracy) -> bool | None:
 
 
 def cases() -> Iterator[Case]:
-    """Every meter of every preset; then one board's with no warm-up, with a late sensor too, and with a load in step with its ticks."""
+    """Every meter of every preset; then one board's with no warm-up, with a late sensor too, and with steps as long as ticks."""
     for preset in PRESETS:
         for tick_s in preset.ticks_s:
             for duty in preset.counter_duties:

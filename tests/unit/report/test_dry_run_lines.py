@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from llenergymeasure.report.dry_run import dry_run_lines, duration
+from llenergymeasure.report.dry_run import dry_run_lines
 from llenergymeasure.schema.dry_run import (
     DryRun,
     EngineOutlook,
@@ -13,6 +13,7 @@ from llenergymeasure.schema.dry_run import (
     TimeOutlook,
     TotalsOutlook,
 )
+from llenergymeasure.schema.numbers import duration
 from llenergymeasure.schema.skipped import SkippedPoint
 
 

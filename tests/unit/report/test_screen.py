@@ -113,13 +113,14 @@ def test_a_study_has_a_line_a_trial():
     ):
         shown.screen.trial_begins(trial, plan.experiments[trial.point], 1)
         shown.screen.trial_event(session_facts())
+        shown.clock.sleep(4)
         shown.screen.trial_ends(trial, plan.experiments[trial.point], outcome)
     assert shown.lines == [
         "Study  s    results/x/",
         "  2 experiments × 1 cycle, interleaved",
         "[1/2] point 0, cycle 1",
         "  ✓ 1,000 tokens   10.0 s   100 tokens/s   5.00 W   50.0 mJ/token",
-        "[2/2] point 1, cycle 1",
+        "[2/2] point 1, cycle 1    about 4 s left",
         "  ✗ out_of_memory: too big",
         "    a smaller batch",
     ]
