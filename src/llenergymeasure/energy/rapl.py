@@ -23,7 +23,7 @@ _RATE_HZ = 20.0
 _LOOKS = 25
 _BETWEEN_LOOKS_S = 0.002
 
-_NOT_HERE = "Linux on the hardware itself has it, if need be after: sudo modprobe intel_rapl_msr"
+_NOT_HERE = "virtual machines have none; on hardware under Linux: sudo modprobe intel_rapl_msr"
 _NOT_IN_CONTAINERS = "container engines hide it: run on the host, or start with --security-opt systempaths=unconfined"
 _ROOT_ONLY = (
     "until the next boot: sudo chmod a+r /sys/class/powercap/intel-rapl:*/*energy*_uj; "

@@ -67,10 +67,11 @@ class TotalsOutlook(Record):
 
 
 class DryRun(Record):
-    """What would run. ``order`` lists places in ``points`` (from 0) and cycles (from 0) as they would follow each other.
+    """What would run.
 
-    ``energy`` says in words what would be read; ``generated`` counts all points of the sweep that no filter left out; ``problems``
-    would stop a run; ``notices`` are about the study file.
+    ``order`` lists places in ``points`` and cycles, both from 0, as they would follow each other. ``energy`` says in words what
+    would be read; ``generated`` counts all points of the sweep that no filter left out; ``problems`` would stop a run;
+    ``notices`` are about the study file.
     """
 
     name: str

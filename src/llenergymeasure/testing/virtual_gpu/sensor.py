@@ -75,11 +75,12 @@ class Sensor:
     def _ticks(self, begin_ns: int, end_ns: int) -> tuple[Ints, Floats]:
         """The ticks from the last before ``begin_ns`` to the first after ``end_ns``, and the noise of each."""
         count = int((end_ns - begin_ns) / NS_PER_S / self.tick_s) + 4
-        generator = np.random.default_rng(self.seed)
+        # Drawn tick by tick, so that a longer horizon changes nothing before it.
+        chance = np.random.default_rng(self.seed).standard_normal((count, 2))
         # At most a third of a tick either way: ticks stay in their order.
-        jitter_s = np.clip(generator.normal(0.0, self.jitter_s, count), -self.tick_s / 3, self.tick_s / 3)
+        jitter_s = np.clip(self.jitter_s * chance[:, 0], -self.tick_s / 3, self.tick_s / 3)
         ticks_s = (np.arange(count) - 2) * self.tick_s + self.phase_s % self.tick_s + jitter_s
-        return begin_ns + np.round(ticks_s * NS_PER_S).astype(np.int64), generator.normal(0.0, self.noise_w, count)
+        return begin_ns + np.round(ticks_s * NS_PER_S).astype(np.int64), self.noise_w * chance[:, 1]
 
     def _seen_w(self, truth: Workload, tick_ns: Ints) -> Floats:
         until_ns = tick_ns - s_to_ns(self.lag_s)
