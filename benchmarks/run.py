@@ -21,6 +21,8 @@ ALL = (
     "expansion",
     "fuzz_config",
     "coverage",
+    "accuracy",
+    "memory_forecast",
     "kills",
 )
 _HEAD = "# Results of the benchmarks\n\nWritten by `make bench`. Ratios and differences are from one run on one machine; a bare time says little about another.\n"
