@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import Any
 from llenergymeasure.config import backend_section
 from llenergymeasure.config.experiment import ExperimentConfig
 from llenergymeasure.config.hashing import hash_of_parts
-from llenergymeasure.config.nested import set_at, with_set
+from llenergymeasure.config.nested import copied, set_at, with_set
 from llenergymeasure.config.parts import TOGETHER, Part, part_of, problems_together
 from llenergymeasure.config.problems import Problem
 from llenergymeasure.config.where import Filter
@@ -53,15 +52,15 @@ class Grid:
         """What is this point's own, by dotted key. Nothing in it is shared with another point."""
         own = {"backend": self.backend} if self.named else {}
         for choice in self._choices(position):
-            own |= copy.deepcopy(dict(choice))
+            own |= copied(choice)
         return own
 
     def config(self, position: int) -> ExperimentConfig:
         """A point as an experiment. Nothing in it is shared with another point."""
-        data = copy.deepcopy(dict(self.fixed))
+        data: dict[str, Any] = copied(self.fixed)
         for choice in self._choices(position):
             for key, value in choice.items():
-                set_at(data, key, copy.deepcopy(value))
+                set_at(data, key, copied(value))
         return ExperimentConfig.model_validate(data)
 
     def verdicts(self) -> Iterator[Verdict]:

@@ -6,6 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 
+def copied(value: Any) -> Any:
+    """A copy in which no mapping and no list is shared; scalars do not change, and are."""
+    if isinstance(value, Mapping):
+        return {key: copied(item) for key, item in value.items()}
+    return [copied(item) for item in value] if isinstance(value, list) else value
+
+
 def set_at(data: dict[str, Any], key: str, value: Any) -> None:
     """Set a dotted key in nested mappings, which are made where they are missing."""
     *parents, last = key.split(".")
