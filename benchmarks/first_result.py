@@ -15,7 +15,7 @@ from benchmarks.record import Row, Section, ratio_interval
 # One thread: the other tool's process launcher keeps a core of its own busy with waiting. Its inline launcher, which has no
 # process of its own for the engine, does not: it stands against our work in pairs.
 _SHAPE = optimum.Shape(batch_size=2, input_tokens=16, new_tokens=16, threads=1)
-_MATCHED_PAIRS, _ROUNDS = 5, 4
+_MATCHED_PAIRS, _ROUNDS = 6, 3
 # The same work: two whole batches to warm up (theirs adds one of two tokens, its least), then these.
 _MATCHED_BATCHES = 4
 _MATCHED_THEIRS = {"warmup_runs": 1, "iterations": _MATCHED_BATCHES, "duration": 0}
