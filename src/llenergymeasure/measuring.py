@@ -132,7 +132,7 @@ class measure(ContextDecorator):
             metering_remarks(readout, energy, tuple(event for event in events if isinstance(event, ClockTriple)))
         )
         self.energy_j, self.duration_s = energy.total_j, window.duration_s
-        self.channels, self.bystanders = energy.parts, energy.bystanders
+        self.channels, self.bystanders = _without_net(energy.parts), _without_net(energy.bystanders)
         self.validity = Validity(valid=all(remark.severity != "error" for remark in remarks), remarks=remarks)
 
     def _end(self) -> None:
@@ -142,6 +142,11 @@ class measure(ContextDecorator):
         if self._scratch is not None:
             self._scratch.cleanup()
         self._scratch = self._meter = None
+
+
+def _without_net(parts: Sequence[DomainEnergy]) -> tuple[DomainEnergy, ...]:
+    reason = missing("J", "no idle power is measured around a block")
+    return tuple(part.model_copy(update={"net_j": reason}) for part in parts)
 
 
 def counted(

@@ -34,6 +34,7 @@ def test_a_block_has_energy_by_the_estimate():
     assert measured.energy_j.estimated and measured.energy_j.unit == "J"
     assert measured.duration_s is not None and measured.duration_s >= 0.3
     assert [channel.device for channel in measured.channels] == ["cpu"]
+    assert "around a block" in (measured.channels[0].net_j.reason or "")
     assert [remark.code for remark in measured.validity.remarks] == ["estimated_energy"]
     assert not [child for child in psutil.Process().children() if "llenergymeasure.meter" in child.cmdline()]
 

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from llenergymeasure.config.settings import Settings
 from llenergymeasure.plan.extend import Changes
 from llenergymeasure.report.log import debug_to
 from llenergymeasure.report.observer import Observer, Several
-from llenergymeasure.report.screen import screen_on
+from llenergymeasure.report.screen import Screen, screen_on
 from llenergymeasure.report.study_table import study_lines
 from llenergymeasure.schema.numbers import counted
 from llenergymeasure.schema.study import StudyResult
@@ -64,7 +64,7 @@ def _agreed(given: Mapping[str, Any], observer: Observer, found: Changes) -> boo
         observer.say(f"withdrawn  {label}")
     for difference in found.protocol:
         observer.say(f"different  {difference}; trials of experiments that are there already keep theirs")
-    if found.planned:
+    if found.planned or found.dropped:
         observer.say(
             f"{counted(len(found.planned), 'trial')} to add, {counted(len(found.dropped), 'trial')} to leave out"
         )
@@ -72,7 +72,8 @@ def _agreed(given: Mapping[str, Any], observer: Observer, found: Changes) -> boo
         return True
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
-    return click.confirm("Go on with the changed study?", err=True)
+    with observer.paused() if isinstance(observer, Screen) else nullcontext():
+        return click.confirm("Go on with the changed study?", err=True)
 
 
 @contextmanager

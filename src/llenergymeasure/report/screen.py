@@ -68,6 +68,13 @@ class Screen:
                 seconds = ns_to_s(self._clock.now_ns() - self._since_ns)
                 self._show(f"{self._doing}  {seconds:.0f} s{self._detail}")
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing is drawn in the block: somebody is asked a question."""
+        with self._lock:
+            self._clear()
+            yield
+
     def say(self, message: str, fraction: float | None = None) -> None:
         with self._lock:
             if fraction is None:
@@ -238,10 +245,11 @@ def _live(live: Live) -> str:
 def _window(result: ExperimentResult) -> str:
     """``2,560 tokens   12.4 s   14.0 W   68.0 mJ/token``."""
     estimated = " (estimated)" if result.energy_per_output_token_j.estimated else ""
+    rate = result.tokens_per_second.value
     parts = [
         counted(result.tokens.output_tokens, "token"),
         f"{three_digits(result.method.window_s)} s",
-        f"{three_digits(result.tokens_per_second.value or 0.0)} tokens/s",
+        "tokens/s –" if rate is None else f"{three_digits(rate)} tokens/s",
     ]
     if result.mean_power_w.value is None:
         return "   ".join([*parts, "energy –"])

@@ -1,6 +1,7 @@
 """What a person sees while a study runs."""
 
 import io
+import threading
 
 from llenergymeasure.model.event import Progress, SessionFacts, WarmupBatch, WarmupDone
 from llenergymeasure.model.mark import Mark
@@ -134,6 +135,28 @@ def test_missing_energy_is_a_dash():
     assert shown.lines[-1] == "  window      1,000 tokens   10.0 s   100 tokens/s   energy –"
 
 
+def test_a_window_without_a_token_has_no_rate():
+    """A dash, not 0 tokens/s."""
+    shown, plan = Shown(), planned()
+    shown.screen.planned(plan, "results/x", 1)
+    shown.screen.trial_ends(plan.trials[0], plan.experiments[0], experiment_result(per_token_j=None, rate=None))
+    assert shown.lines[-1] == "  window      0 tokens   10.0 s   tokens/s –   energy –"
+
+
+def test_nothing_is_drawn_over_a_question():
+    """While somebody is asked, beats of the other thread wait."""
+    shown = Shown(terminal=True)
+    shown.screen.say("comparing")
+    shown.clock.sleep(5)
+    drawn = threading.Thread(target=shown.screen.beat)
+    with shown.screen.paused():
+        drawn.start()
+        drawn.join(timeout=0.2)
+        assert drawn.is_alive() and shown.lines == ["comparing"]
+    drawn.join(timeout=30)
+    assert "comparing  5 s" in shown.out.getvalue()
+
+
 def test_verbose_shows_the_workers_events():
     """Indented, each cut to one line; the log holds them whole."""
     shown, plan = Shown(verbose=True), planned(points=2, cycles=1)
@@ -157,8 +180,6 @@ def test_a_pause_counts_down():
 
 def test_the_heart_beats_until_the_block_ends():
     """Beats come from another thread, and none comes after the block."""
-    import threading
-
     seen = threading.Semaphore(0)
     beats = []
 
