@@ -32,7 +32,7 @@ class Live:
 
 
 class Observer(Protocol):
-    """All calls come from the thread that runs the study; none may raise."""
+    """All calls come from the thread that runs the study, but ``say``, which downloads call from theirs; none may raise."""
 
     def say(self, message: str, fraction: float | None = None) -> None:
         """Something is being done that may take a while; ``fraction`` in [0, 1] of it is done."""

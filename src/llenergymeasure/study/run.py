@@ -102,6 +102,7 @@ def resume(
     When ``study`` differs from what was planned, ``agree`` is asked. Raises ``StoreError`` for a folder without a study,
     ``ConfigError`` when the difference is not agreed to.
     """
+    use_hub_cache(options.settings.values.output.model_cache_dir)
     plan = plan_with(read_manifest(folder), Journal(folder / JOURNAL).entries())
     with StudyLog() as log:
         log.write_to(folder / LOG)
