@@ -60,7 +60,7 @@ def test_a_metered_trial(tmp_path: Path) -> None:
 def test_idle_power_of_a_moment_ago_is_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second trial does not rest; it says whose idle power it takes, and how old that is."""
     monkeypatch.setenv("LLEM_CACHE_DIR", str(tmp_path / "cache"))
-    protocol = replace(_PROTOCOL, idle_seconds=0.4, idle_max_age_seconds=3600.0)
+    protocol = replace(_PROTOCOL, idle_seconds=1.0, idle_max_age_seconds=3600.0)
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         write_job(tmp_path / name, trial_job(protocol=protocol, metering=Metering(("simulated",))))
