@@ -42,6 +42,8 @@ _METER_START_S = 20.0
 _METER_STOP_S = 5.0
 _POLL_S = 0.02
 _IDLE_STEP_S = 0.25
+# A counter has an energy between two of its ticks: one must be seen before the rest begins. The slowest known come each 100 ms.
+_SENSOR_S = 0.3
 
 
 class Driver:
@@ -95,6 +97,7 @@ class Driver:
             if known is not None:
                 self._log.write(IdleReused(known))
                 return
+            self._clock.sleep(_SENSOR_S)
             self._log.write(Mark("idle", "begin", self._clock.now_ns()))
             end_ns = self._clock.now_ns() + s_to_ns(protocol.idle_seconds)
             while (left_ns := end_ns - self._clock.now_ns()) > 0 and not self._wish():
