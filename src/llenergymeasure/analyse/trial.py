@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 
@@ -12,11 +12,14 @@ from llenergymeasure.analyse.consequences import carbon, cost, derived
 from llenergymeasure.analyse.headline import TrialEnergy, energy_of_window
 from llenergymeasure.analyse.latency import latencies
 from llenergymeasure.analyse.notes import notes
+from llenergymeasure.analyse.phases import phases
+from llenergymeasure.analyse.published import beside_published
 from llenergymeasure.analyse.rest import Rest, net_energy, rest
 from llenergymeasure.analyse.tokens import count_tokens, tokens_per_second
 from llenergymeasure.analyse.utilisation import memory, utilisation
 from llenergymeasure.analyse.validity import judge
 from llenergymeasure.data.device_peaks import DevicePeaks
+from llenergymeasure.data.published import PublishedCurve
 from llenergymeasure.errors import StoreError
 from llenergymeasure.model.codec import encode
 from llenergymeasure.model.job import Lora, ModelRef
@@ -30,12 +33,15 @@ from llenergymeasure.schema.quantity import Quantity, missing
 from llenergymeasure.units import MS_PER_S, ns_to_s
 
 _NO_PEAKS: Mapping[str, DevicePeaks] = MappingProxyType({})
-# Phases are told apart by two runs (measurement protocol, "Phases"), never within one window.
-_NO_PHASES = "phases are not told apart within one window: measure again with decoder.max_new_tokens: 1 and compare"
 
 
-def analyse(trace: Trace, peaks: Mapping[str, DevicePeaks] = _NO_PEAKS) -> ExperimentResult:
-    """The result of a trace; ``peaks`` is the table of what devices can do at most. Raises ``StoreError`` without a window."""
+def analyse(
+    trace: Trace, peaks: Mapping[str, DevicePeaks] = _NO_PEAKS, published: Sequence[PublishedCurve] = ()
+) -> ExperimentResult:
+    """The result of a trace. Raises ``StoreError`` without a window.
+
+    ``peaks`` is the table of what devices can do at most, ``published`` what others measured.
+    """
     head, identity = trace.head, trace.head.job.identity
     window = interval_of(head.marks, "window")
     if window is None or window.duration_s <= 0:
@@ -76,6 +82,7 @@ def analyse(trace: Trace, peaks: Mapping[str, DevicePeaks] = _NO_PEAKS) -> Exper
         carbon=carbon(energy.total_j, head.job.site),
         cost=cost(energy.total_j, tokens, head.job.site),
         multi_gpu=_multi_gpu(energy, per_token),
+        published=beside_published(trace, energy, per_token, published),
         method=_method(trace, window),
         uncertainty_budget=tuple({"term": term, "relative": value} for term, value in energy.budget),
         validity=judge(trace, window, energy, (per_token, rate, power), computed),
@@ -110,6 +117,7 @@ def _energy_group(
 ) -> EnergyGroup:
     load = interval_of(trace.head.marks, "load")
     opened = missing("J", "the trial marks no loading") if load is None else energy_of_window(trace, load).total_j
+    prefill_j, decode_j = phases(trace)
     return EnergyGroup(
         domains=tuple(_with_net(part, window, baseline) for part in energy.parts),
         bystanders=tuple(
@@ -119,8 +127,8 @@ def _energy_group(
         baseline_power_w=BaselinePower(**{phase: found.power_w for phase, found in rests.items()}),
         load_energy_j=opened,
         energy_per_device_j=_per_device(energy),
-        prefill_j=missing("J", _NO_PHASES),
-        decode_j=missing("J", _NO_PHASES),
+        prefill_j=prefill_j,
+        decode_j=decode_j,
     )
 
 

@@ -11,6 +11,7 @@ from llenergymeasure.schema.energy import CarbonGroup, CostGroup, DerivedGroup, 
 from llenergymeasure.schema.environment import EnvironmentGroup
 from llenergymeasure.schema.load import SCHEMA_VERSION, load
 from llenergymeasure.schema.performance import ComputeGroup, LatencyGroup, MemoryGroup, TokenGroup, UtilisationGroup
+from llenergymeasure.schema.published import PublishedBeside
 from llenergymeasure.schema.quantity import Quantity, Record, missing
 from llenergymeasure.schema.validity import Validity
 
@@ -53,7 +54,10 @@ class MethodGroup(Record):
 
 
 class ExperimentResult(Record):
-    """The result of one trial. W = J/token × tokens/s holds exactly for its headline."""
+    """The result of one trial. W = J/token × tokens/s holds exactly for its headline.
+
+    ``published`` holds it against what others published of the same model on the same boards, where anything fits.
+    """
 
     schema_version: str = SCHEMA_VERSION
     experiment_id: str
@@ -84,6 +88,7 @@ class ExperimentResult(Record):
     carbon: CarbonGroup = CarbonGroup(reason="not computed by the version that wrote this")
     cost: CostGroup = CostGroup(reason="not computed by the version that wrote this")
     multi_gpu: MultiGpuGroup | None = None
+    published: tuple[PublishedBeside, ...] = ()
     method: MethodGroup
     uncertainty_budget: tuple[Mapping[str, Any], ...]
     validity: Validity

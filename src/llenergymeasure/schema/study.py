@@ -80,6 +80,21 @@ class Comparability(Record):
     differing: tuple[Differing, ...] = ()
 
 
+class PhaseSplit(Record):
+    """Energy of prefill and decode, from two experiments (places in ``aggregates``) that differ in their output length alone.
+
+    ``first_token`` stops at one output token, ``whole`` goes on. Decode is their difference, over ``n`` cycles that both have;
+    missing where it is not above 0.
+    """
+
+    first_token: int
+    whole: int
+    n: int
+    prefill_j_per_request: Quantity
+    decode_j_per_request: Quantity
+    decode_j_per_output_token: Quantity
+
+
 class FailedTrial(Record):
     """A trial that failed or was interrupted."""
 
@@ -117,6 +132,7 @@ class StudyResult(Record):
     aggregates: tuple[Aggregate, ...] = ()
     tiers: tuple[Tier, ...] = ()
     comparability: tuple[Comparability, ...] = ()
+    phases: tuple[PhaseSplit, ...] = ()
     result_files: tuple[str, ...] = ()
     folder: str | None = None
     _results: tuple[ExperimentResult, ...] | None = PrivateAttr(None)

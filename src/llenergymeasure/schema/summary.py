@@ -27,6 +27,7 @@ def summary(result: ExperimentResult) -> Iterator[str]:
     yield f"  Energy       {_energy(result)}"
     yield f"  Power        {_quantity(result.mean_power_w, 'W') if result.mean_power_w.value is not None else MISSING}"
     yield f"  Throughput   {_rate(result.tokens_per_second)}"
+    yield from _published(result)
     if result.method.cold_start:
         yield f"  Cold start   {_cold_start(result.method)}"
     latency = result.latency
@@ -37,6 +38,15 @@ def summary(result: ExperimentResult) -> Iterator[str]:
     notes = ", ".join(remark.code for remark in result.validity.remarks)
     verdict = "yes" if result.validity.valid else "NO"
     yield f"  Valid        {verdict}{'; notes: ' + notes if notes else ''}"
+
+
+def _published(result: ExperimentResult) -> Iterator[str]:
+    """How the result compares with what others published of the same model and boards."""
+    for found in result.published:
+        joules = with_unit(found.published_j_per_output_token, "J/output token")
+        together = f"{found.requests_together:.0f} requests together"
+        yield f"  Published    {joules} with {together}; this is {found.ratio:.2f} × that"
+        yield f"               {found.conditions}"
 
 
 def _energy(result: ExperimentResult) -> str:

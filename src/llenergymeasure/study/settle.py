@@ -9,6 +9,7 @@ import yaml
 
 from llenergymeasure.analyse.trial import analyse
 from llenergymeasure.data.device_peaks import device_peaks
+from llenergymeasure.data.published import published_curves
 from llenergymeasure.errors import LLEMError
 from llenergymeasure.model.folder import ERROR, TRACE
 from llenergymeasure.model.outcome import Failure
@@ -44,7 +45,7 @@ def settle(folder: Path) -> ExperimentResult | Failure:
 
 
 def _analysed(folder: Path) -> ExperimentResult:
-    result = analyse(read_trace(folder), device_peaks())
+    result = analyse(read_trace(folder), device_peaks(), published_curves())
     text = yaml.safe_dump(dict(result.config), sort_keys=False, allow_unicode=True)
     write_text(folder / CONFIG, text)
     write_text(folder / RESULT, result.to_json())

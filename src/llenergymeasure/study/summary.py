@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from llenergymeasure.analyse.aggregate import Design, Group, aggregate
+from llenergymeasure.analyse.phase_pairs import phase_splits
 from llenergymeasure.model.codec import encode
 from llenergymeasure.model.outcome import Failure
 from llenergymeasure.plan.plan import FIRST_STAGE_CYCLES, Plan
@@ -18,7 +19,8 @@ from llenergymeasure.study.loop import Record
 
 def summarise(plan: Plan, record: Record, folder: Path, started_at: datetime, completed_at: datetime) -> StudyResult:
     """The result of a study as far as it went."""
-    found = aggregate(_groups(plan, record), _design(plan))
+    groups = _groups(plan, record)
+    found = aggregate(groups, _design(plan))
     failed = tuple(_failed(plan, record))
     results = tuple(outcome for outcome in record.outcomes.values() if isinstance(outcome, ExperimentResult))
     return StudyResult(
@@ -38,6 +40,7 @@ def summarise(plan: Plan, record: Record, folder: Path, started_at: datetime, co
         aggregates=found.aggregates,
         tiers=found.tiers,
         comparability=found.comparability,
+        phases=phase_splits(groups),
         result_files=tuple(
             f"{TRIALS_FOLDER}/{record.folders[number]}/{RESULT}"
             for number, outcome in record.outcomes.items()
