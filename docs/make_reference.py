@@ -26,6 +26,7 @@ from llenergymeasure.config.settings import VARIABLES
 from llenergymeasure.config.study import ExecutionConfig
 from llenergymeasure.config.user import UserConfig
 from llenergymeasure.data.carbon_intensity import known_regions
+from llenergymeasure.data.published import published_curves, published_figures
 from llenergymeasure.model.outcome import FailureKind
 from llenergymeasure.models.presets import PRESETS
 from llenergymeasure.schema.columns import COLUMNS
@@ -243,6 +244,25 @@ def json_schemas() -> Iterator[str]:
     yield "The schema knows the form. What goes together (a precision that an engine has, a model that is here) `llem run` checks before anything runs."
 
 
+def published() -> Iterator[str]:
+    """What others published, as results are held against it."""
+    yield "# Published figures\n"
+    yield "What others measured, with the source of each. A result of the same model, in the same weights, on the same boards, is held against the"
+    yield "curve at its own number of requests together: `published` in the result, `Published` on the screen. Prompts, lengths and engine differ, so a"
+    yield "ratio near 1 is plausible, and one far from it calls for a reason. It is no test that can be passed.\n"
+    yield "## Curves\n"
+    yield "J per output token, GPUs only, at so many requests together. In between, *a + b/B* is taken: what a step costs is shared by the *B* in it.\n"
+    yield "| what | requests together: J/token | source |\n|---|---|---|"
+    for curve in published_curves():
+        points = ", ".join(f"{together:g}: {energy_j:g}" for together, energy_j in curve.points)
+        yield f"| {curve.conditions} | {points} | {curve.source} |"
+    yield "\n## Single figures\n"
+    yield "Too little is known of how they came about to hold a result against them.\n"
+    yield "| what | figure | source |\n|---|---:|---|"
+    yield from (f"| {one.what} | {one.value:g} {one.unit} | {one.source} |" for one in published_figures())
+    yield ""
+
+
 PAGES = {
     "command-line.md": command_line,
     "exit-codes.md": exit_codes,
@@ -252,6 +272,7 @@ PAGES = {
     "result.md": result,
     "validity.md": validity,
     "json-schemas.md": json_schemas,
+    "published-figures.md": published,
 }
 
 
