@@ -22,6 +22,7 @@ ALL = (
     "fuzz_config",
     "coverage",
     "accuracy",
+    "device_time",
     "memory_forecast",
     "kills",
 )

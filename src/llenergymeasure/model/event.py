@@ -82,14 +82,27 @@ class WarmupBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class PowerTrend:
+    """What the driver sees of a warm-up's power: how it comes to rest.
+
+    ``change`` is the relative difference of the mean power of the last two 5 s, ``heating_c_per_s`` how fast the devices that
+    work grow warmer. ``None`` where it is not known, or not yet.
+    """
+
+    change: float | None
+    heating_c_per_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class WarmupDone:
-    """How the warm-up ended. ``prompts`` says which prompts it used."""
+    """How the warm-up ended. ``prompts`` says which prompts it used, ``power`` how its power moved at the end, where it is read."""
 
     batches: int
     seconds: float
     steady: bool | None
     cv: float | None
     prompts: Literal["pool", "permuted", "none"]
+    power: PowerTrend | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +241,7 @@ Event = (
     | MachineFacts
     | SessionFacts
     | WarmupBatch
+    | PowerTrend
     | WarmupDone
     | WindowDone
     | FileCache

@@ -75,12 +75,17 @@ class Lora:
 
 @dataclass(frozen=True, slots=True)
 class WarmupProtocol:
-    """How the warm-up goes. ``n_warmup`` batches at least (``steady``) or exactly (``fixed``), ``max_seconds`` at most."""
+    """How the warm-up goes. ``n_warmup`` batches at least (``steady``) or exactly (``fixed``), ``max_seconds`` at most.
+
+    ``power_drift`` is how far (relative) the energy of a window may still drift as the devices grow warmer, for power to count
+    as steady; ``None`` where no power is read.
+    """
 
     strategy: Literal["steady", "fixed", "none"] = "steady"
     n_warmup: int = 5
     max_seconds: float = 120.0
     cv_target: float = 0.05
+    power_drift: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from llenergymeasure.model.event import (
     EnvironmentFacts,
     EventLog,
     MemoryFacts,
+    PowerTrend,
     Progress,
     WarmupBatch,
     WarmupDone,
@@ -27,7 +28,7 @@ from llenergymeasure.units import ns_to_s, s_to_ns
 from llenergymeasure.worker.file_cache import file_cache
 from llenergymeasure.worker.identity import interpreter, process_peak_bytes
 from llenergymeasure.worker.recorder import Recorder
-from llenergymeasure.worker.steady import steadiness
+from llenergymeasure.worker.steady import power_is_steady, steadiness
 from llenergymeasure.worker.warmup import permuted, warmup_prompts
 
 
@@ -35,13 +36,21 @@ class Trial:
     """One trial's facts going out: marks, events and stamps, on one clock."""
 
     def __init__(
-        self, job: TrialJob, inputs: Inputs, clock: Clock, log: EventLog, stamps: StampWriter, stop: Callable[[], bool]
+        self,
+        job: TrialJob,
+        inputs: Inputs,
+        clock: Clock,
+        log: EventLog,
+        stamps: StampWriter,
+        stop: Callable[[], bool],
+        power: Callable[[], PowerTrend | None] = lambda: None,
     ) -> None:
         self.job = job
         self.inputs = inputs
         self.clock = clock
         self.log = log
         self.stop = stop
+        self.power = power
         self._deadline_ns: int | None = None
         self.recorder = Recorder(clock, stamps, self._stopping)
         self._sequence = 0
@@ -138,7 +147,7 @@ def warm_up(trial: Trial, session: Session) -> None:
     size = min(len(trial.inputs.window), session.concurrency)
     prompts, source = warmup_prompts(trial.inputs, size)
     seconds_per_token: list[float] = []
-    cv, steady, batches = None, False, 0
+    cv, steady, power, batches = None, False, None, 0
     while not trial.stop():
         batch = trial.requests(permuted(prompts, trial.job.seed, batches))
         trial.recorder.begin(batch)
@@ -150,13 +159,16 @@ def warm_up(trial: Trial, session: Session) -> None:
         seconds_per_token.append(seconds / max(tokens, 1))
         judged = steadiness(seconds_per_token, protocol.cv_target)
         cv, steady, batches = judged.cv, judged.steady, batches + 1
+        if protocol.power_drift is not None:
+            power = trial.power()
+            steady = steady and power_is_steady(power, protocol.power_drift, trial.job.protocol.window.min_seconds)
         trial.log.write(WarmupBatch(batches, seconds, tokens, cv, steady))
         enough = batches >= protocol.n_warmup and (steady or protocol.strategy == "fixed")
         if enough or ns_to_s(trial.clock.now_ns() - begin_ns) >= protocol.max_seconds:
             break
     end_ns = trial.mark("warmup", "end")
     judged_steady = steady if cv is not None else None
-    trial.log.write(WarmupDone(batches, ns_to_s(end_ns - begin_ns), judged_steady, cv, source))
+    trial.log.write(WarmupDone(batches, ns_to_s(end_ns - begin_ns), judged_steady, cv, source, power))
 
 
 def measure(trial: Trial, session: Session) -> None:

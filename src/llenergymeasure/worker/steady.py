@@ -1,4 +1,4 @@
-"""Is the engine warm? A decision from the durations of the last warm-up batches."""
+"""Is the engine warm? A decision from the durations of the last warm-up batches, and from power where it is read."""
 
 from __future__ import annotations
 
@@ -7,11 +7,19 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from llenergymeasure.model.event import PowerTrend
+
 # The last batches that are looked at (measurement protocol, "steady").
 WINDOW = 5
 
 # Two-sided 95 % quantile of Student's t with WINDOW − 2 = 3 degrees of freedom (any table of the distribution).
 _T_975_3 = 3.182
+
+# Two adjacent 5 s of steady power differ by less (measurement protocol, "steady").
+_POWER_CHANGE = 0.01
+
+# What leakage adds to a chip's power with each degree, until a board's own is known (measurement protocol, "between trials").
+_LEAKAGE_PER_C = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,17 @@ def steadiness(seconds_per_token: Sequence[float], cv_target: float) -> Steadine
         return Steadiness(None, False)
     cv = statistics.stdev(last) / mean
     return Steadiness(cv, cv <= cv_target and _slope_contains_zero(last))
+
+
+def power_is_steady(trend: PowerTrend | None, most_drift: float, window_s: float) -> bool:
+    """Whether power has come to rest: its last two 5 s agree, and the window will drift by no more than ``most_drift``.
+
+    Drift is what the present heating will add by leakage over ``window_s``. A temperature that nobody reads does not hold it up.
+    """
+    if trend is None or trend.change is None:
+        return False
+    drift = _LEAKAGE_PER_C * abs(trend.heating_c_per_s or 0.0) * window_s
+    return trend.change < _POWER_CHANGE and drift < most_drift
 
 
 def _slope_contains_zero(values: Sequence[float]) -> bool:

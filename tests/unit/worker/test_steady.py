@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from llenergymeasure.worker.steady import WINDOW, steadiness
+from llenergymeasure.model.event import PowerTrend
+from llenergymeasure.worker.steady import WINDOW, power_is_steady, steadiness
 
 
 @pytest.mark.parametrize("n", range(WINDOW))
@@ -51,3 +52,22 @@ def test_noise_without_a_trend_is_nearly_always_steady() -> None:
     generator = random.Random(7)
     steady = sum(steadiness([generator.gauss(1, 0.01) for _ in range(5)], 0.05).steady for _ in range(1000))
     assert 930 <= steady <= 970
+
+
+@pytest.mark.parametrize(
+    ("trend", "steady"),
+    [
+        (None, False),
+        (PowerTrend(None, 0.0), False),
+        (PowerTrend(0.009, 0.0), True),
+        (PowerTrend(0.011, 0.0), False),
+        (PowerTrend(0.0, None), True),
+        (PowerTrend(0.0, 0.24), True),
+        (PowerTrend(0.0, -0.26), False),
+    ],
+)
+def test_power_is_steady_when_its_blocks_agree_and_the_window_will_not_drift(
+    trend: PowerTrend | None, steady: bool
+) -> None:
+    """Less than 1 % between two 5 s; 0.25 °C/s at 0.2 % a degree is 0.5 % over 10 s. What is not known yet is not steady."""
+    assert power_is_steady(trend, 0.005, 10.0) is steady
