@@ -18,6 +18,9 @@ extras  := $(subst $(space),$(comma),$(engines))
 # A study of two engines, run with one of them only, is told so.
 only    := $(if $(filter 1,$(words $(engines))),-b $(engines))
 
+# Tests compile a virtual GPU's driver library: without a C compiler, with the one that a package carries.
+has_cc    := $(firstword $(foreach name,cc gcc clang,$(shell command -v $(name) 2>/dev/null)))
+
 has_gpu   := $(shell command -v nvidia-smi 2>/dev/null)
 torch_url := $(if $(has_gpu),,$(if $(TORCH_INDEX_URL),--extra-index-url "$(TORCH_INDEX_URL)"))
 
@@ -86,7 +89,8 @@ endif
 
 $(dev): $(inputs) | $(venv)
 	@echo "Downloads, where they are not cached yet: test and lint tools, about 40 MB, and the libraries that llem uses"
-	$(pip) install --quiet -c constraints.txt -e . --group dev
+	$(if $(has_cc),,@echo "  a C compiler (ziglang), as there is none here: about 100 MB")
+	$(pip) install --quiet -c constraints.txt -e . --group dev $(if $(has_cc),,--group compiler)
 	@touch $@
 
 $(docs): $(inputs) | $(venv)

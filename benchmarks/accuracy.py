@@ -19,7 +19,7 @@ def run(windows: int = _WINDOWS) -> Section:
     return Section(
         "Accuracy on virtual boards",
         "python -m benchmarks.run accuracy",
-        f"{windows} random phases a cell; idle, 2 s of warm-up, the window, quiet; gain 1, noise 0.5 W, jitter of ticks 1 ms, decoding in steps of 10–50 ms with ±20 % of power. A cell: bias and 95th percentile of the error in %, c: how often the interval for repeatability holds the truth; then the demand. The presets are assumptions, not boards that were measured.",
+        f"{windows} random phases a cell; idle, 2 s of warm-up, the window, quiet; gain 1, noise 0.5 W, jitter of ticks 1 ms, decoding in steps of 10–50 ms with ±20 % of power, read by our meter's loop. A cell: bias and 95th percentile of the error in %, ±: median half-width of the interval for repeatability, c: how often it holds the truth; then the demand, of which coverage of 93.5 % is always a part. The presets are assumptions, not boards that were measured.",
         ("board, meter", *(f"{length_s:g} s" for length_s in WINDOWS_S)),
         tuple(rows),
     )
@@ -30,7 +30,9 @@ def _name(case: Case) -> str:
     extra = f", {1000 * case.lag_s:.0f} ms late" if case.lag_s else ""
     extra += ", step = tick" if case.load == "locked" else ""
     extra += "" if case.warm_up else ", idle before"
-    return f"{board}, {_NAMES[case.kind]}, sees {1000 * case.window_s:.0f} ms each {1000 * case.tick_s:.0f}{extra}"
+    extra += "" if case.characterised else ", not characterised"
+    extra += ", plain reads" if case.plain else ""
+    return f"{board}, {_NAMES[case.kind]}, sees {1000 * case.window_s:g} ms each {1000 * case.tick_s:g}{extra}"
 
 
 def _cell(case: Case, length_s: float, found: Accuracy) -> str:
@@ -40,7 +42,7 @@ def _cell(case: Case, length_s: float, found: Accuracy) -> str:
     if found.refused == found.windows:
         return f"refused: {verdict}{wish}"
     some = f", {found.refused} refused" if found.refused else ""
-    return f"{found.bias:+.3f} / {found.p95:.3f}, c {found.covered:.0%}{some}: {verdict}{wish}"
+    return f"{found.bias:+.3f} / {found.p95:.3f}, ±{found.stated:.3f}, c {found.covered:.1%}{some}: {verdict}{wish}"
 
 
 def _wish(demand: Demand) -> str:

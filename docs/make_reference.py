@@ -105,6 +105,7 @@ def exit_codes() -> Iterator[str]:
     yield f"| {EXIT_FAILED} | a trial failed; pre-flight found a problem; nothing valid resulted; a limit stopped the study |"
     yield f"| {EXIT_USAGE} | usage or configuration: no valid point, a bad file, a bad flag |"
     yield f"| {EXIT_INTERRUPTED} | interrupted: once, the batch is finished and everything kept; twice, it ends at once |\n"
+    yield "Who reads the output may leave before its end (`llem run … | head -1`): the study goes on, and the status is its own.\n"
     yield f"`llem config --check` ends with {EXIT_FAILED} when no engine can run, or the energy source that is set cannot be read.\n"
     yield "## Outcomes\n"
     yield "Programs that must tell cases of 1 apart read the `outcome` of `--json`.\n"

@@ -30,8 +30,9 @@ from llenergymeasure.study.options import settings_here
 
 _START_S, _STOP_S, _POLL_S = 20.0, 5.0, 0.02
 
-# Sensors lag and average: power after the work is read for at least this long, as in a trial.
-_QUIET_S = 1.0
+# Power beside the block says what of its first and last tick belongs to it: it is read for so many ticks, at least for so long.
+# Sensors lag and average: after the block until they have shown all of it.
+_BESIDE_TICKS, _BESIDE_S = 5, 1.0
 
 _GPU_DOMAINS = ("gpu", "module")
 
@@ -46,7 +47,7 @@ class measure(ContextDecorator):
     - ``duration_s``; ``channels``: one entry a domain of a device that counts; ``bystanders``: the others, never summed;
     - ``validity``: remarks with their evidence.
 
-    The meter is a process of its own and takes about a second to start and to end, outside of the block. Work that is still on
+    The meter is a process of its own and takes about two seconds to start and to end, outside of the block. Work that is still on
     a GPU when the block begins or ends is waited for if PyTorch put it there. Raises ``EnergyError`` for a source or a device
     that cannot be read.
     """
@@ -59,6 +60,7 @@ class measure(ContextDecorator):
         self._meter: subprocess.Popen[bytes] | None = None
         self._began_ns = 0
         self._used: tuple[str, ...] = ()
+        self._beside_s = 0.0
         self.energy_j: Quantity = missing("J", "the block has not ended")
         self.duration_s: float | None = None
         self.channels: tuple[DomainEnergy, ...] = ()
@@ -72,6 +74,8 @@ class measure(ContextDecorator):
         try:
             channels = self._start(Path(self._scratch.name))
             self._used = counted(channels, self._devices, os.environ)
+            self._beside_s = beside_s(channels, self._used)
+            self._clock.sleep(self._beside_s)
         except BaseException:
             self._end()
             raise
@@ -86,7 +90,7 @@ class measure(ContextDecorator):
         try:
             _finish_gpu_work()
             window = Interval(self._began_ns, self._clock.now_ns())
-            self._clock.sleep(_QUIET_S)
+            self._clock.sleep(self._beside_s)
             self._stop()
             self._read(Path(self._scratch.name), window)
         finally:
@@ -159,6 +163,16 @@ def counted(
     if wanted is None:
         return visible_gpus(gpus, environment) or tuple(device for device in read if device == "cpu")
     return tuple(_device(one, read, gpus) for one in wanted)
+
+
+def beside_s(channels: Sequence[Channel], used: Sequence[str]) -> float:
+    """How long the meters of the devices are read before and after a block."""
+    meters = [one for one in channels if one.device in used and one.kind in ENERGY_KINDS and one.kind != "model"]
+    if not meters:
+        return 0.0
+    ticks_s = max(_BESIDE_TICKS * max(one.update_period_s or 0.0, 1 / one.rate_hz) for one in meters)
+    late_s = max((one.lag_s or 0.0) + (one.averaging_s or 0.0) for one in meters)
+    return max(_BESIDE_S, ticks_s, 1.2 * late_s)
 
 
 def _device(wanted: str | int, read: Sequence[str], gpus: Sequence[Gpu]) -> str:

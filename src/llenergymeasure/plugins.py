@@ -25,7 +25,9 @@ _BUILT_IN: dict[str, dict[str, str]] = {
     "energy": {
         "nvml": "llenergymeasure.energy.nvml:open_source",
         "rapl": "llenergymeasure.energy.rapl:open_source",
+        "zeus": "llenergymeasure.energy.zeus:open_source",
         "estimate": "llenergymeasure.energy.estimate:open_source",
+        "codecarbon": "llenergymeasure.energy.codecarbon:open_source",
     },
     "runners": {
         "local": "llenergymeasure.runners.local:open_runner",
@@ -37,7 +39,11 @@ _BUILT_IN: dict[str, dict[str, str]] = {
 
 # Simulations: found by name, never listed and never a default.
 _SIMULATED: dict[str, dict[str, str]] = {
-    "backends": {"simulated": "llenergymeasure.testing.simulated_backend:BACKEND"},
+    "backends": {
+        "simulated": "llenergymeasure.testing.simulated_backend:BACKEND",
+        "mapped_llamacpp": "llenergymeasure.testing.mapped_backend:mapped_llamacpp",
+        "mapped_pytorch": "llenergymeasure.testing.mapped_backend:mapped_pytorch",
+    },
     "energy": {"simulated": "llenergymeasure.testing.simulated_source:open_source"},
 }
 

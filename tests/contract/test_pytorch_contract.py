@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections import defaultdict
 from dataclasses import replace
 from importlib.util import find_spec
@@ -526,6 +528,24 @@ def test_raw_text_gets_the_tokenizer_s_own_special_tokens_once(model):
     """The beginning-of-text token stands once, at the beginning."""
     tokenizer = BACKEND.tokenizer(model)
     assert tokenizer.encode("w5 w6 w7") == (BOS, 5, 6, 7)
+
+
+def test_a_process_of_its_own_tokenises_without_torch(model):
+    """It is there in half the time, with the same ids and the same hash."""
+    code = (
+        "import sys\n"
+        "from llenergymeasure.backends.pytorch import BACKEND\n"
+        "from llenergymeasure.model.inputs import Message\n"
+        "from llenergymeasure.model.job import ModelRef\n"
+        "one = BACKEND.tokenizer(ModelRef('tiny', sys.argv[1], 'directory'))\n"
+        "print((one.encode('w5 w6 w7'), one.encode_chat([Message('user', 'w9')]), one.sha256))\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    here = BACKEND.tokenizer(model)
+    said = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, model.path], check=True, capture_output=True, text=True
+    ).stdout
+    assert said.strip() == str((here.encode("w5 w6 w7"), here.encode_chat([Message("user", "w9")]), here.sha256))
 
 
 def test_a_chat_gets_the_template_s_special_tokens_and_no_others(model):

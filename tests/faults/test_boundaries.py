@@ -60,7 +60,7 @@ class Boundaries:
 
 
 class Ended:
-    def poll(self):
+    def poll(self, within_s=0.0):
         return 0
 
     def cancel(self): ...
@@ -73,6 +73,8 @@ class InProcess:
 
     def __init__(self) -> None:
         self.worked: dict[int, int] = {}
+
+    def ahead(self, trials: Path) -> None: ...
 
     def submit(self, folder: Path) -> Ended:
         job = read_job(folder / "job.json")

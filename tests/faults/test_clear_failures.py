@@ -254,13 +254,20 @@ def _none_left(folder):
 
 
 def test_a_reader_that_leaves(here):
-    """``llem … | head -1``: what was asked for arrives, the rest ends quietly, the results are there."""
-    done = shell("llem config --schema experiment | head -1; llem --help | true; llem run single.yaml | head -1")
+    """``llem … | head -1``: what was asked for arrives, the rest ends quietly, the results and the exit status are there."""
+    done = shell(
+        "set -e -o pipefail; llem config --schema experiment | head -1; llem --help | true; llem run single.yaml | head -1"
+    )
     assert done.returncode == 0
     lines = done.stdout.splitlines()
     assert lines[0] == "{" and lines[1].startswith("Result  results/") and len(lines) == 2
     assert not re.search("Error|Exception|Broken", done.stderr)
     assert len(trials(here / "results")) == 1
+
+
+def test_a_reader_that_leaves_hides_no_failure(here):
+    """The exit status is that of what was run, whoever reads."""
+    assert shell("set -o pipefail; llem run not-there.yaml --json | true").returncode == 2
 
 
 def test_a_watcher_that_leaves_ends_no_study(here):

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from llenergymeasure.analyse.headline import TrialEnergy, energy_of_window
+from llenergymeasure.energy.contract import Surroundings
 from llenergymeasure.energy.nvml import NvmlSource
+from llenergymeasure.energy.rapl import RaplSource
 from llenergymeasure.errors import EnergyError
 from llenergymeasure.model.mark import Interval
 from llenergymeasure.model.reading import ENERGY_KINDS, ChannelKind, Readout, Status
-from llenergymeasure.testing.accuracy import Case, accuracy_of, met, readout_of, trial_of
+from llenergymeasure.testing.accuracy import Case, accuracy_of, channel_of, met, readout_of, trial_of
+from llenergymeasure.testing.powercap_double import PowercapDouble
 from llenergymeasure.testing.virtual_clock import VirtualClock
 from llenergymeasure.testing.virtual_gpu.device import VirtualGpu, VirtualNvml
 from llenergymeasure.testing.virtual_gpu.faults import (
@@ -28,83 +33,121 @@ from llenergymeasure.testing.virtual_gpu.faults import (
     Fault,
     ForeignProcess,
     Refused,
+    Stale,
     Zeros,
 )
 from llenergymeasure.testing.virtual_gpu.metering import metered
-from llenergymeasure.testing.virtual_gpu.presets import A100_80G, H100_SXM, H200_SXM, RTX_4090
+from llenergymeasure.testing.virtual_gpu.playing import looped, played
+from llenergymeasure.testing.virtual_gpu.presets import A100_80G, H100_SXM, H200_SXM, RTX_4090, SERVER_CPU
 from llenergymeasure.testing.virtual_gpu.sensor import Sensors
 from llenergymeasure.testing.virtual_gpu.workload import Workload
 from llenergymeasure.units import NS_PER_S
 
 _SEED, _WINDOWS = 7, 40
 
-_COUNTER_100 = Case(H100_SXM, "counter", 0.1, 0.1)
-_COUNTER_20 = Case(H100_SXM, "counter", 0.02, 0.02)
-_INSTANT_QUARTER = Case(A100_80G, "power_instant", 0.1, 0.025)
-_INSTANT_FULL = Case(RTX_4090, "power_instant", 0.02, 0.1)
-_MEAN = Case(H200_SXM, "power_mean", 0.1, 1.0)
+_CASES = {
+    "counter, 100 ms": Case(H100_SXM, "counter", 0.1, 0.1),
+    "counter, 20 ms": Case(RTX_4090, "counter", 0.02, 0.02),
+    "counter, 100 ms, idle before, late": Case(H100_SXM, "counter", 0.1, 0.1, lag_s=0.05, warm_up=False),
+    "counter that sees a quarter": Case(A100_80G, "counter", 0.1, 0.025),
+    "counter that sees a quarter in lock": Case(H100_SXM, "counter", 0.1, 0.025, load="locked"),
+    "counter of which nothing is known": Case(H100_SXM, "counter", 0.1, 0.1, lag_s=0.05, characterised=False),
+    "counter, plain reads": Case(H100_SXM, "counter", 0.1, 0.1, plain=True),
+    "instant power that sees a quarter": Case(A100_80G, "power_instant", 0.1, 0.025),
+    "instant power that sees a quarter in lock": Case(H100_SXM, "power_instant", 0.1, 0.025, load="locked"),
+    "instant power, 100 ms": Case(H200_SXM, "power_instant", 0.1, 0.1),
+    "instant power, means that overlap": Case(RTX_4090, "power_instant", 0.02, 0.1),
+    "instant power of which nothing is known": Case(H100_SXM, "power_instant", 0.1, 0.1, characterised=False),
+    "mean power": Case(H200_SXM, "power_mean", 0.1, 1.0),
+    "RAPL": Case(SERVER_CPU, "counter", 0.001, 0.001),
+}
+# 60 s of a 20 ms tick take long to read: the benchmark has them.
+_LENGTHS_S = (0.1, 1.0, 10.0)
+
+
+@pytest.mark.parametrize("length_s", _LENGTHS_S)
+@pytest.mark.parametrize("name", _CASES)
+def test_what_is_demanded_is_met(name: str, length_s: float) -> None:
+    """Bias and 95th percentile of the error stay within the demand, or what cannot be known is refused.
+
+    Stated intervals hold the truth; of 40 windows 35 are what 93.5 % allow in all but one of 40 such tests.
+    """
+    found = accuracy_of(_CASES[name], length_s, _WINDOWS, _SEED)
+    # A bias is known no better from 40 windows than their spread allows: the percentile is about two standard deviations.
+    bias = max(0.0, abs(found.bias) - found.p95 / math.sqrt(_WINDOWS))
+    sure = dataclasses.replace(found, bias=bias, covered=1.0 if found.covered >= 35 / 40 else 0.0)
+    assert met(_CASES[name], length_s, sure) is True, found
 
 
 @pytest.mark.parametrize(
-    ("case", "length_s"),
+    ("name", "length_s", "most"),
     [
-        (_COUNTER_100, 0.1),
-        (_COUNTER_20, 60.0),
-        (_INSTANT_QUARTER, 0.1),
-        (_INSTANT_QUARTER, 1.0),
-        (_INSTANT_QUARTER, 10.0),
-        (_INSTANT_FULL, 1.0),
-        (_INSTANT_FULL, 10.0),
-        (_INSTANT_FULL, 60.0),
-        (_MEAN, 0.1),
-        (_MEAN, 1.0),
-        (_MEAN, 10.0),
-        (_MEAN, 60.0),
+        ("counter, 100 ms", 10.0, 0.08),
+        ("counter, 20 ms", 10.0, 0.08),
+        ("RAPL", 10.0, 0.05),
+        ("instant power, 100 ms", 10.0, 0.2),
+        ("instant power, means that overlap", 10.0, 0.1),
+        ("mean power", 10.0, 0.6),
+        ("counter that sees a quarter", 10.0, 1.0),
     ],
-    ids=lambda value: f"{value.preset.name} {value.kind} {value.tick_s}" if isinstance(value, Case) else f"{value} s",
 )
-def test_what_is_demanded_is_met(case: Case, length_s: float) -> None:
-    """Bias and 95th percentile of the error stay within the demand, or what cannot be known is refused."""
-    assert met(case, length_s, accuracy_of(case, length_s, _WINDOWS, _SEED)) is True
+def test_intervals_are_no_wider_than_what_is_known(name: str, length_s: float, most: float) -> None:
+    """Half of the interval for repeatability, in percent, is of the size of the errors."""
+    assert accuracy_of(_CASES[name], length_s, _WINDOWS // 2, _SEED).stated <= most
 
 
-@pytest.mark.parametrize(
-    ("case", "length_s", "bias", "p95"),
-    [
-        (_COUNTER_100, 1.0, 1.6, 2.6),
-        (_COUNTER_100, 10.0, 0.16, 0.26),
-        (_COUNTER_100, 60.0, 0.03, 0.045),
-        (_COUNTER_20, 1.0, 0.4, 1.0),
-        (_COUNTER_20, 10.0, 0.04, 0.1),
-        (dataclasses.replace(_COUNTER_100, warm_up=False), 10.0, 0.3, 0.45),
-    ],
-    ids=lambda value: f"{value.preset.name} {value.kind} {value.tick_s}" if isinstance(value, Case) else f"{value}",
-)
-def test_interpolated_counters_err_no_more_than_their_ticks_explain(
-    case: Case, length_s: float, bias: float, p95: float
-) -> None:
-    """Errors in percent are those of edges between ticks, and the stated interval holds the truth."""
-    found = accuracy_of(case, length_s, _WINDOWS, _SEED)
-    assert found.refused == 0
-    assert abs(found.bias) <= bias
-    assert found.p95 <= p95
-    assert found.covered >= 0.935
+def test_a_sensor_in_lock_is_known_for_one() -> None:
+    """The alias bound is most of the uncertainty, and there is none for a sensor that sees all the time."""
+    for name, share in (("counter that sees a quarter in lock", 0.9), ("counter, 100 ms", 0.0)):
+        trial = trial_of(_CASES[name], 10.0, np.random.default_rng(_SEED))
+        energy = energy_of_window(readout_of(_CASES[name], trial), trial.window, trial.step_s)
+        terms = {term.name: term.relative for term in energy.terms}
+        assert terms["u_alias"] >= share * max(terms["u_edge"], terms["u_res"])
+        assert (terms["u_alias"] > 0.05) is (share > 0)
 
 
 @pytest.mark.parametrize("kind", ["counter", "power_instant", "power_mean"])
 def test_the_simulation_reads_what_the_meter_reads(kind: ChannelKind) -> None:
-    """The short way of the simulation gives the very readings of our source and meter on the same board."""
-    case = Case(H100_SXM, kind, 0.1, {"counter": 0.1, "power_instant": 0.025}.get(kind, 1.0))
-    short, window, _ = readout_of(case, 1.0, np.random.default_rng(_SEED))
-    clock = VirtualClock()
-    gpu, same = trial_of(case, 1.0, np.random.default_rng(_SEED), clock.now_ns())
-    whole = metered(VirtualNvml(clock, gpu), clock, 9.0)
-    number = next(channel.id for channel in whole.channels if channel.kind == kind)
-    read = [(reading.t_ns, reading.value) for reading in whole.readings if reading.channel == number]
-    simulated = [(reading.t_ns, reading.value) for reading in short.readings]
-    assert same == window
-    assert len(simulated) > 50
-    assert simulated == read[: len(simulated)]
+    """Read by our meter from the board itself, ticks are known as well, and the energy is the same."""
+    case = Case(H100_SXM, kind, 0.1, {"counter": 0.1, "power_instant": 0.025}.get(kind, 1.0), characterised=False)
+    trial = trial_of(case, 12.0, np.random.default_rng(_SEED))
+    clock = VirtualClock(trial.begin_ns)
+    whole = metered(VirtualNvml(clock, trial.gpu), clock, (trial.end_ns - trial.begin_ns) / NS_PER_S)
+    only = dataclasses.replace(whole, channels=tuple(one for one in whole.channels if one.kind == kind))
+    simulated, real = (energy_of_window(one, trial.window, trial.step_s) for one in (readout_of(case, trial), only))
+    assert simulated.total_j.value is not None and real.total_j.value is not None
+    assert real.total_j.value == pytest.approx(simulated.total_j.value, rel=5e-3 if kind == "power_mean" else 4e-4)
+    assert real.total_j.repeatability_95 and simulated.total_j.repeatability_95
+    widths = [one.repeatability_95.high - one.repeatability_95.low for one in (real.total_j, simulated.total_j)]
+    assert widths[0] == pytest.approx(widths[1], rel=0.5)
+
+
+def test_the_middle_of_a_long_window_needs_no_loop() -> None:
+    """Filled in, it gives the energy of a window that the meter's loop read whole."""
+    case = _CASES["counter, 20 ms"]
+    trial = trial_of(case, 8.0, np.random.default_rng(_SEED))
+    channel, sensor = channel_of(case), trial.gpu.sensors.counter
+    assert sensor is not None
+    shown = sensor.counter(trial.gpu.work, trial.begin_ns, trial.end_ns + NS_PER_S)
+    looped_j, filled_j = (
+        energy_of_window(Readout((channel,), (), readings, (channel.device,)), trial.window).total_j.value
+        for readings in (
+            looped(channel, shown, trial.begin_ns, trial.end_ns),
+            played(channel, shown, trial.begin_ns, trial.end_ns, trial.window),
+        )
+    )
+    assert looped_j == pytest.approx(filled_j, rel=2e-4)
+
+
+def test_the_processor_is_read_as_our_source_reads_it(tmp_path: Path) -> None:
+    """Rate, period, resolution and kind of the simulated channel are those of the RAPL source."""
+    tree = PowercapDouble(tmp_path, look_s=0.001)
+    tree.add("intel-rapl:0", "package-0")
+    (real,) = RaplSource(Surroundings(tree, "a CPU", 4), tmp_path, tree.read).channels()  # type: ignore[misc]
+    ours = channel_of(_CASES["RAPL"])
+    for field in ("source", "domain", "device", "kind", "unit", "rate_hz", "update_period_s", "duty"):
+        assert getattr(real, field) == getattr(ours, field), field
+    assert real.resolution == pytest.approx(ours.resolution, rel=0.01)
 
 
 _BEGIN_NS = VirtualClock().now_ns()
@@ -123,6 +166,7 @@ _FAULTS: dict[str, Fault] = {
     "device gone": Disappears(_MIDDLE_NS),
     **{f"{name} zero": Zeros(name, *_OUTAGE) for name in (COUNTER, INSTANT, USAGE)},
     **{f"{name} always zero": Zeros(name, *_ALWAYS) for name in (COUNTER, INSTANT, USAGE)},
+    **{f"{name} stale": Stale(name, *_OUTAGE) for name in (COUNTER, INSTANT, USAGE)},
     **{f"{name} refused": Refused(name, *_OUTAGE) for name in (COUNTER, INSTANT, USAGE)},
 }
 

@@ -56,6 +56,12 @@ def test_a_dry_run_loads_no_engine_and_no_library_of_numbers(own_cache: Path) ->
         assert _loaded(_run("run", *arguments, *form)) & (_HEAVY - {"pydantic", "yaml"}) == set()
 
 
+@pytest.mark.parametrize("process", ["trial", "meter", "worker"])
+def test_the_processes_of_a_trial_start_light(process: str) -> None:
+    """Three of them start between two windows: none loads a library of the host's that it may never need."""
+    assert _loaded(f"import llenergymeasure.{process}.__main__") & _HEAVY == set()
+
+
 def test_importing_the_package_loads_nothing() -> None:
     """``import llenergymeasure`` costs nothing: public names are imported when they are asked for."""
     loaded = _loaded("import llenergymeasure")

@@ -1,5 +1,6 @@
 """``measure()``: a real meter around code of one's own."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ import psutil
 import pytest
 
 import llenergymeasure as llem
-from llenergymeasure.measuring import counted
+from llenergymeasure.measuring import beside_s, counted
 from llenergymeasure.model.reading import Channel
 
 
@@ -110,3 +111,17 @@ def test_the_environment_names_the_source(monkeypatch):
     with llem.measure() as measured:
         pass
     assert measured.energy_j.reason == "no energy was read, as asked"
+
+
+def test_meters_are_read_beside_the_block_for_a_few_of_their_ticks():
+    """A second for fast ones, five ticks of slow ones, a mean until it is whole; a model needs nothing."""
+
+    def channel(**more: object) -> Channel:
+        return dataclasses.replace(_channel("GPU-1"), **more)  # type: ignore[arg-type]
+
+    used = ("GPU-1",)
+    assert beside_s([channel(rate_hz=50.0)], used) == 1.0
+    assert beside_s([channel(rate_hz=50.0, update_period_s=0.5)], used) == 2.5
+    assert beside_s([channel(rate_hz=1.0)], used) == 5.0
+    assert beside_s([channel(rate_hz=50.0), channel(kind="power_mean", rate_hz=10.0, averaging_s=2.0)], used) == 2.4
+    assert beside_s([channel(rate_hz=1.0), channel(device="cpu", kind="model", rate_hz=1.0)], ("cpu",)) == 0.0

@@ -8,13 +8,17 @@ from dataclasses import dataclass
 
 from llenergymeasure.analyse.comparability import comparabilities, machine_of
 from llenergymeasure.analyse.compare import MINIMUM_CYCLES, Block, Difference
+from llenergymeasure.analyse.leakage import Leakage, fitted, start_c
 from llenergymeasure.analyse.ranking import Candidate, Compared, rank
-from llenergymeasure.analyse.statistics import log_mean_interval
+from llenergymeasure.analyse.statistics import Z_975, log_mean_interval, t_975
+from llenergymeasure.analyse.uncertainty import Term, absolute
 from llenergymeasure.schema.experiment import ExperimentResult
 from llenergymeasure.schema.quantity import Interval, Quantity, missing
 from llenergymeasure.schema.study import Aggregate, Comparability, Tier
 
 _ENERGY, _RATE = "energy_per_output_token_j", "tokens_per_second"
+# Terms that are the same in every cycle on one board.
+_COMMON = ("u_gain", "u_drift", "u_source")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +66,18 @@ def aggregate(groups: Sequence[Group], design: Design = Design()) -> Aggregated:
     why_not = [_why_not_ranked(group) for group in groups]
     rankable = [place for place, reason in enumerate(why_not) if reason is None]
     by = _ranking_quantity([groups[place] for place in rankable]) if rankable else None
+    leakage = fitted([groups[place].counted for place in rankable]) if by == _ENERGY else None
     tiers, compared = rank(
-        [Candidate(place, _costs(groups[place], by)) for place in rankable if by is not None],
+        [Candidate(place, _costs(groups[place], by, leakage)) for place in rankable if by is not None],
         blocks=design.blocks,
         first_stage=design.first_stage,
     )
     return Aggregated(
         ranked_by=by,
         aggregates=tuple(
-            _aggregate(group, design, by, bool(tiers) and tiers[0].best == place, compared.get(place), why_not[place])
+            _aggregate(
+                group, design, by, bool(tiers) and tiers[0].best == place, compared.get(place), why_not[place], leakage
+            )
             for place, group in enumerate(groups)
         ),
         tiers=tiers,
@@ -102,14 +109,28 @@ def _values(group: Group, name: str) -> dict[Block, float]:
     return {block: value for block, value in found.items() if value is not None}
 
 
-def _costs(group: Group, by: str) -> dict[Block, float]:
-    """What is ranked by, turned so that the smaller is the better."""
+def _costs(group: Group, by: str, leakage: Leakage | None) -> dict[Block, float]:
+    """What is ranked by, turned so that the smaller is the better; energy as at one start temperature, where that is known."""
     values = _values(group, by)
-    return values if by == _ENERGY else {block: 1 / value for block, value in values.items()}
+    if by != _ENERGY:
+        return {block: 1 / value for block, value in values.items()}
+    if leakage is None:
+        return values
+    begun_c = {(result.cycle, machine_of(result)): start_c(result) for result in group.counted}
+    return {
+        block: value if (at_c := begun_c[block]) is None else leakage.at_mean(value, at_c)
+        for block, value in values.items()
+    }
 
 
 def _aggregate(
-    group: Group, design: Design, by: str | None, is_best: bool, compared: Compared | None, why_not: str | None
+    group: Group,
+    design: Design,
+    by: str | None,
+    is_best: bool,
+    compared: Compared | None,
+    why_not: str | None,
+    leakage: Leakage | None,
 ) -> Aggregate:
     first = group.results[0] if group.results else None
     ttft = [value for result in group.counted if (value := result.latency.ttft_ms.p50) is not None]
@@ -132,6 +153,7 @@ def _aggregate(
         verdict_reason=compared.reason if compared else why_not,
         comparison_method=found.method if found else None,
         ratio_to_best=_ratio(found, by) if found else None,
+        energy_per_k=None if leakage is None or why_not else leakage.per_k,
     )
 
 
@@ -166,7 +188,7 @@ def _over_cycles(group: Group, name: str, unit: str, design: Design) -> Quantity
         update={
             "value": value,
             "repeatability_95": interval,
-            "absolute_95": interval if name == _RATE else _absolute(value, interval, quantities),
+            "absolute_95": interval if name == _RATE else _absolute(value, interval, quantities, group, first_stage),
             "n": len(quantities),
             "interval_reason": _what_it_is(len(quantities), first_stage),
         }
@@ -187,10 +209,12 @@ def _what_it_is(n: int, first_stage: int | None) -> str | None:
     return None if first_stage is None else f"by the spread of the first {first_stage} cycles, which set their number"
 
 
-def _absolute(value: float, repeatability: Interval | None, quantities: Sequence[Quantity]) -> Interval | None:
-    """Everything: of a model the hull of its bounds; of a meter the spread over cycles and the largest gain of one of them.
+def _absolute(
+    value: float, repeatability: Interval | None, quantities: Sequence[Quantity], group: Group, first_stage: int | None
+) -> Interval | None:
+    """Everything: of a model the hull of its bounds; of a meter the spread over cycles and what is common to all of them.
 
-    Gain is what a single run's absolute interval holds beyond its repeatability; more cycles do not make it smaller.
+    The sensor's gain, a drift that every cycle has, and another meter that disagrees do not become smaller with more cycles.
     """
     bounds = [quantity.absolute_95 for quantity in quantities if quantity.absolute_95 is not None]
     if repeatability is None or len(bounds) < len(quantities):
@@ -199,14 +223,26 @@ def _absolute(value: float, repeatability: Interval | None, quantities: Sequence
         return Interval(low=min(bound.low for bound in bounds), high=max(bound.high for bound in bounds))
     if len(quantities) < MINIMUM_CYCLES:  # a range is no interval
         return None
-    half = math.hypot(_half(repeatability) / value, max(map(_relative_gain, quantities)))
-    return Interval(low=value * (1 - half), high=value * (1 + half))
+    freedom = (first_stage or len(quantities)) - 1
+    spread = Term("s_cycles", _half(repeatability) / value / t_975(freedom), "A", freedom)
+    return absolute(value, (spread, *_common(group, quantities)))
 
 
-def _relative_gain(quantity: Quantity) -> float:
+def _common(group: Group, quantities: Sequence[Quantity]) -> tuple[Term, ...]:
+    """The largest of each term that the cycles share."""
+    found: dict[str, float] = {}
+    for result, quantity in zip(group.counted, quantities, strict=True):
+        lines = {line.term: line.relative for line in result.uncertainty_budget if line.term in _COMMON}
+        # Results of before lines said what they are part of: gain is what the absolute interval holds beyond the other.
+        for name, relative in (lines or {"u_gain": _gain(quantity)}).items():
+            found[name] = max(found.get(name, 0.0), relative)
+    return tuple(Term(name, relative) for name, relative in found.items())
+
+
+def _gain(quantity: Quantity) -> float:
     assert quantity.value is not None and quantity.absolute_95 is not None
     own = _half(quantity.repeatability_95) if quantity.repeatability_95 is not None else 0.0
-    return math.sqrt(max(_half(quantity.absolute_95) ** 2 - own**2, 0.0)) / quantity.value
+    return math.sqrt(max(_half(quantity.absolute_95) ** 2 - own**2, 0.0)) / quantity.value / Z_975
 
 
 def _half(interval: Interval) -> float:

@@ -77,7 +77,14 @@ FACTS = (
     ),
     Fact("board", lambda result: "; ".join(f"{gpu.name} {gpu.uuid}" for gpu in _gpus(result)), ("device",)),
     Fact("driver", lambda result: ", ".join({str(gpu.driver_version) for gpu in _gpus(result)}), ("device",)),
-    Fact("power_limit_w", lambda result: ", ".join(str(gpu.power_limit_w) for gpu in _gpus(result)), ("device",)),
+    Fact(
+        "power_limit_w", lambda result: ", ".join(str(gpu.power_limit_w) for gpu in _gpus(result)), ("device", "power")
+    ),
+    Fact(
+        "power_smoothing_profile",
+        lambda result: ", ".join(str(gpu.power_smoothing_profile) for gpu in _gpus(result)),
+        ("device",),
+    ),
     Fact("processor", _cpu),
     Fact("protocol", _protocol),
     Fact("llenergymeasure_version", lambda result: result.llenergymeasure_version),

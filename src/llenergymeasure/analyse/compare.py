@@ -1,12 +1,13 @@
-"""Two experiments by one quantity: their ratio, how sure it is, and the verdicts of many such comparisons."""
+"""Experiments by one quantity against one of them: their ratio, how sure it is, and the verdicts of many such comparisons."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import stdtr
 
 from llenergymeasure.analyse.statistics import holm, holm_against_chosen, t_975
@@ -19,6 +20,8 @@ MINIMUM_CYCLES = 3
 
 # A cycle on one machine: results of it were measured side by side.
 Block = tuple[int, str]
+
+Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,75 +40,131 @@ class Difference:
         half = t_975(self.degrees_of_freedom) * self.error
         return math.exp(self.mean), math.exp(self.mean - half), math.exp(self.mean + half)
 
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """What ``Difference`` holds of many experiments against one, an entry each; ``n`` is 0 where they cannot be compared."""
+
+    paired: npt.NDArray[np.bool_]
+    n: npt.NDArray[np.int_]
+    mean: Floats
+    error: Floats
+    degrees_of_freedom: Floats
+
+    def at(self, place: int) -> Difference | str:
+        """One of them, or why there is none."""
+        if not self.n[place]:
+            return f"needs at least {MINIMUM_CYCLES} cycles of both"
+        return Difference(
+            "paired" if self.paired[place] else "unpaired",
+            int(self.n[place]),
+            float(self.mean[place]),
+            float(self.error[place]),
+            float(self.degrees_of_freedom[place]),
+        )
+
     @property
-    def p_equal(self) -> float:
+    def p_equal(self) -> Floats:
         """Two-sided p of the t test that both are the same."""
-        return 2 * self._p_below(-abs(self.mean))
+        return 2 * self._p_below(-np.abs(self.mean))
 
     @property
-    def p_apart(self) -> float:
+    def p_apart(self) -> Floats:
         """The p of two one-sided t tests that both are apart by ``EQUIVALENCE_MARGIN`` or more (Schuirmann 1987)."""
-        return self._p_below(abs(self.mean) - math.log1p(EQUIVALENCE_MARGIN))
+        return self._p_below(np.abs(self.mean) - math.log1p(EQUIVALENCE_MARGIN))
 
-    def _p_below(self, distance: float) -> float:
-        if self.error == 0:
-            return float(np.heaviside(distance, 0.5))
-        return float(stdtr(self.degrees_of_freedom, distance / self.error))
+    def _p_below(self, distance: Floats) -> Floats:
+        sure = self.error == 0
+        t = distance / np.where(sure, 1.0, self.error)
+        return np.where(sure, np.heaviside(distance, 0.5), stdtr(self.degrees_of_freedom, t))
+
+    def verdicts(self) -> tuple[Verdict | None, ...]:
+        """What each comparison with the best comes to; a mean above 0 is worse. What is surely within 2 % is equivalent.
+
+        Each kind of false claim, different where equal and equivalent where apart, is made in at most 5 % of studies. For the
+        first the choice of the best by the same data counts (``holm_against_chosen``). For the second it does not: the chosen one
+        looks further ahead than it is, which only makes equivalence harder to claim. ``None`` where nothing can be said.
+        """
+        compared = np.flatnonzero(self.n)
+        distinct = holm_against_chosen(self.p_equal[compared].tolist())
+        equivalent = holm(self.p_apart[compared].tolist())
+        found: list[Verdict | None] = [None] * len(self.n)
+        worse = (self.mean > 0).tolist()
+        for place, apart, same in zip(compared.tolist(), distinct, equivalent, strict=True):
+            found[place] = "equivalent" if same else "undecided" if not apart else "worse" if worse[place] else "better"
+        return tuple(found)
 
 
-def difference(
-    a: Mapping[Block, float], b: Mapping[Block, float], *, blocks: bool, first_stage: int | None = None
-) -> Difference | str:
-    """How ``a`` and ``b`` differ, or why that cannot be told. Values are positive.
+class Costs:
+    """Positive values of many experiments, compared with one of them at a time.
 
-    In pairs over the blocks that both have: what a block's trials share, such as a warm room, cancels. Without blocks, or with
-    fewer than ``MINIMUM_CYCLES`` of both, by the two means alone (Welch 1947). ``first_stage``: the first so many cycles decided
-    how many there are; the spread is theirs.
+    In pairs over the blocks that both have: what a block's trials share, such as a warm room, cancels. Without ``blocks``, or
+    with fewer than ``MINIMUM_CYCLES`` of both, by the two means alone (Welch 1947). ``first_stage``: the first so many cycles
+    decided how many there are; the spread is theirs.
     """
-    both = sorted(a.keys() & b.keys())
-    if blocks and len(both) >= MINIMUM_CYCLES:
-        logs = [math.log(a[block] / b[block]) for block in both]
-        variance, freedom = _variance(dict(zip(both, logs, strict=True)), first_stage)
-        return Difference("paired", len(both), _mean(logs), math.sqrt(variance / len(both)), freedom)
-    if min(len(a), len(b)) < MINIMUM_CYCLES:
-        return f"needs at least {MINIMUM_CYCLES} cycles of both"
-    logs_of = [{block: math.log(value) for block, value in values.items()} for values in (a, b)]
-    variances, freedoms = zip(*(_variance(logs, first_stage) for logs in logs_of), strict=True)
-    shares = [variance / len(logs) for variance, logs in zip(variances, logs_of, strict=True)]
-    total = math.fsum(shares)
-    terms = math.fsum(share**2 / freedom for share, freedom in zip(shares, freedoms, strict=True))
-    return Difference(
-        "unpaired",
-        min(len(a), len(b)),
-        _mean(logs_of[0].values()) - _mean(logs_of[1].values()),
-        math.sqrt(total),
-        total**2 / terms if terms else min(freedoms),
-    )
+
+    def __init__(
+        self, values: Sequence[Mapping[Block, float]], *, blocks: bool, first_stage: int | None = None
+    ) -> None:
+        columns = {block: column for column, block in enumerate(sorted({block for one in values for block in one}))}
+        self._logs = np.full((len(values), len(columns)), np.nan)
+        for row, one in enumerate(values):
+            self._logs[row, [columns[block] for block in one]] = [math.log(value) for value in one.values()]
+        self._early = np.array([first_stage is None or cycle < first_stage for cycle, _ in columns], dtype=bool)
+        self._in_blocks = blocks
+        self._single = _spread(self._logs, self._early)
+
+    @property
+    def means(self) -> Floats:
+        """Mean of ln(value) of each."""
+        return self._single.mean
+
+    def against(self, best: int, others: Sequence[int]) -> Differences:
+        """How others differ from ``best``; all are places among the values."""
+        rows = np.asarray(others, dtype=int)
+        pairs = _spread(self._logs[rows] - self._logs[best], self._early)
+        one = self._single.at(rows)
+        share = one.variance / np.maximum(one.n, 1)
+        own_share = self._single.variance[best] / max(int(self._single.n[best]), 1)
+        total = share + own_share
+        own_freedom = self._single.freedom[best]
+        terms = share**2 / one.freedom + own_share**2 / own_freedom
+        with np.errstate(divide="ignore", invalid="ignore"):
+            freedom = np.where(terms > 0, total**2 / terms, np.minimum(one.freedom, own_freedom))
+        fewer = np.minimum(one.n, self._single.n[best])
+        paired = (pairs.n >= MINIMUM_CYCLES) & self._in_blocks
+        return Differences(
+            paired,
+            np.where(paired, pairs.n, np.where(fewer >= MINIMUM_CYCLES, fewer, 0)),
+            np.where(paired, pairs.mean, one.mean - self._single.mean[best]),
+            np.sqrt(np.where(paired, pairs.variance / np.maximum(pairs.n, 1), total)),
+            np.where(paired, pairs.freedom, freedom),
+        )
 
 
-def verdicts(against_best: Sequence[Difference]) -> tuple[Verdict, ...]:
-    """What each comparison with the best comes to; a mean above 0 is worse. What is surely within 2 % is equivalent.
+@dataclass(frozen=True, slots=True)
+class _Spread:
+    """Of each row of a table: how many values, their mean, the variance of one value and its degrees of freedom (1 at least)."""
 
-    Each kind of false claim, different where equal and equivalent where apart, is made in at most 5 % of studies. For the first
-    the choice of the best by the same data counts (``holm_against_chosen``). For the second it does not: the chosen one looks
-    further ahead than it is, which only makes equivalence harder to claim.
-    """
-    distinct = holm_against_chosen([found.p_equal for found in against_best])
-    equivalent = holm([found.p_apart for found in against_best])
-    return tuple(
-        "equivalent" if same else "undecided" if not apart else "worse" if found.mean > 0 else "better"
-        for found, apart, same in zip(against_best, distinct, equivalent, strict=True)
-    )
+    n: npt.NDArray[np.int_]
+    mean: Floats
+    variance: Floats
+    freedom: Floats
+
+    def at(self, rows: npt.NDArray[np.int_]) -> _Spread:
+        return _Spread(self.n[rows], self.mean[rows], self.variance[rows], self.freedom[rows])
 
 
-def _variance(logs: Mapping[Block, float], first_stage: int | None) -> tuple[float, int]:
-    """Of one value, with its degrees of freedom; from the first stage where one decided how many values there are."""
-    values = [value for (cycle, _), value in logs.items() if first_stage is None or cycle < first_stage]
-    if len(values) < MINIMUM_CYCLES:
-        values = list(logs.values())
-    return float(np.var(values, ddof=1)), len(values) - 1
+def _spread(table: Floats, early: npt.NDArray[np.bool_]) -> _Spread:
+    """The mean is of all values that are there, the variance of the ``early`` ones where they are enough."""
+    there = ~np.isnan(table)
+    some = there & early
+    some = np.where((some.sum(axis=1) >= MINIMUM_CYCLES)[:, None], some, there)
+    freedom = np.maximum(some.sum(axis=1) - 1, 1).astype(float)
+    deviations = np.where(some, table - _mean(table, some)[:, None], 0.0)
+    return _Spread(there.sum(axis=1), _mean(table, there), (deviations**2).sum(axis=1) / freedom, freedom)
 
 
-def _mean(values: Iterable[float]) -> float:
-    values = list(values)
-    return math.fsum(values) / len(values)
+def _mean(table: Floats, there: npt.NDArray[np.bool_]) -> Floats:
+    mean: Floats = np.where(there, table, 0.0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
+    return mean

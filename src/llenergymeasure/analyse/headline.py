@@ -1,12 +1,14 @@
-"""The energy of a trial: which channel speaks for which domain of which device, what is summed, and what is missing."""
+"""The energy of a trial: what is summed over the devices that worked, what is missing, and how far it can be trusted."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from llenergymeasure.analyse.energy import Joules, NoEnergy, energy_of, series_of
+from llenergymeasure.analyse.cross_check import Checked, cross_checks
+from llenergymeasure.analyse.devices import Device, Part, devices_of, disjoint, summed_over
+from llenergymeasure.analyse.uncertainty import Term, absolute, of_sum, repeatability
 from llenergymeasure.model.mark import Interval
 from llenergymeasure.model.reading import ENERGY_KINDS, Channel, Readout
 from llenergymeasure.model.trace import Trace
@@ -14,127 +16,106 @@ from llenergymeasure.schema.energy import DomainEnergy
 from llenergymeasure.schema.quantity import Grade, Quantity, missing
 from llenergymeasure.schema.quantity import Interval as Bounds
 
+_GRADES: tuple[Grade, ...] = ("A", "B+", "B", "C", "D")
+_NOTHING = missing("J", "nothing was metered")
+_NO_REPEATABILITY = "a model has bounds, no repeatability of its own"
+# What the domains of a machine are called, where they are not metered; and what none of them covers.
+_DOMAINS = {"gpu": "GPUs", "package": "processors", "dram": "memory"}
+_BEYOND = "power supply, fans, network and storage"
+
 
 @dataclass(frozen=True, slots=True)
 class TrialEnergy:
-    """Energy of the window: the total over the devices that worked, its parts, the others, and what was seen on the way."""
+    """Energy of the window: the total over the devices that worked, its parts, the others, and what was seen on the way.
+
+    ``terms`` are the uncertainty of the total, none of an estimate; ``channels`` those that were summed; ``checks`` hold them
+    against other meters. ``node_j`` adds up all that was metered, bystanders too; ``node_missing`` names what no meter saw.
+    """
 
     total_j: Quantity
     scope: str
     parts: tuple[DomainEnergy, ...]
     bystanders: tuple[DomainEnergy, ...]
-    budget: tuple[tuple[str, float], ...]
+    terms: tuple[Term, ...]
     resets: tuple[str, ...]
     largest_gap_s: float
+    channels: tuple[Channel, ...] = ()
+    checks: tuple[Checked, ...] = ()
+    node_j: Quantity = _NOTHING
+    node_missing: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """What one channel gave."""
+def energy_of_window(read: Trace | Readout, window: Interval, step_s: float | None = None) -> TrialEnergy:
+    """Sum over the devices that worked; one without a readable channel makes the total missing.
 
-    channel: Channel
-    joules: Joules
-
-    @property
-    def estimated(self) -> bool:
-        return self.channel.kind == "model"
-
-    @property
-    def grade(self) -> Grade:
-        return "C" if self.estimated else "B"
-
-
-@dataclass(slots=True)
-class _Device:
-    """One device: the best answer for each of its domains, and why others gave none."""
-
-    parts: list[_Part] = field(default_factory=list)
-    refusals: list[tuple[Channel, NoEnergy]] = field(default_factory=list)
-
-    @property
-    def summed(self) -> list[_Part]:
-        """The parts that no other part covers: their domains are disjoint."""
-        covered = {domain for part in self.parts for domain in part.channel.covers}
-        return [part for part in self.parts if part.channel.domain not in covered]
-
-    @property
-    def unanswered(self) -> list[NoEnergy]:
-        """The refusals of domains that nothing else speaks for: with one of them, a sum would quietly be smaller."""
-        known = {part.channel.domain for part in self.parts}
-        known |= {domain for part in self.parts for domain in part.channel.covers}
-        return [refusal for channel, refusal in self.refusals if channel.domain not in known]
-
-
-def energy_of_window(read: Trace | Readout, window: Interval) -> TrialEnergy:
-    """Sum over the devices that worked; one without a readable channel makes the total missing."""
+    ``step_s`` is the usual time of one step of the work, where it has one that is known (``energy.energy_of``).
+    """
     readout = read if isinstance(read, Readout) else read.readout
     used = readout.device_ids
-    devices = _devices(readout, window)
-    working = [devices.get(device, _Device()) for device in used]
-    summed = [part for device in working for part in device.summed]
+    devices = devices_of(readout, window, step_s)
+    working = [devices.get(device, Device()) for device in used]
+    summed = summed_over(working)
+    checks = cross_checks(readout, summed, window, step_s)
+    total_j, terms = _total(readout, dict(zip(used, working, strict=True)), checks)
+    node_j, node_missing = _node([part for device in devices.values() for part in device.parts], checks)
     return TrialEnergy(
-        total_j=_total(readout, dict(zip(used, working, strict=True))),
+        total_j=total_j,
         scope=_scope(summed),
-        parts=tuple(_domain(part, part in device.summed) for device in working for part in device.parts),
+        parts=tuple(_domain(part, part in summed, checks) for device in working for part in device.parts),
         bystanders=tuple(
-            _domain(part, False) for name, device in devices.items() if name not in used for part in device.parts
+            _domain(part, False, ()) for name, device in devices.items() if name not in used for part in device.parts
         ),
-        budget=_budget(summed),
+        terms=terms,
         resets=tuple(refusal.reason for device in working for _, refusal in device.refusals if refusal.reset),
         largest_gap_s=max((part.joules.largest_gap_s for part in summed), default=0.0),
+        channels=tuple(part.channel for part in summed),
+        checks=checks,
+        node_j=node_j,
+        node_missing=node_missing,
     )
 
 
-def _devices(readout: Readout, window: Interval) -> dict[str, _Device]:
-    """Every device that has an energy channel; for each of its domains the first channel, best kind first, that answers."""
-    devices: dict[str, _Device] = {}
-    channels = [channel for channel in readout.channels if channel.kind in ENERGY_KINDS]
-    for channel in sorted(channels, key=lambda channel: ENERGY_KINDS.index(channel.kind)):
-        device = devices.setdefault(channel.device, _Device())
-        if any(part.channel.domain == channel.domain for part in device.parts):
-            continue
-        found = energy_of(channel, series_of(readout.readings, channel.id), window)
-        if isinstance(found, Joules):
-            device.parts.append(_Part(channel, found))
-        else:
-            device.refusals.append((channel, found))
-    return devices
-
-
-def _total(readout: Readout, used: dict[str, _Device]) -> Quantity:
+def _total(readout: Readout, used: dict[str, Device], checks: Sequence[Checked]) -> tuple[Quantity, tuple[Term, ...]]:
     why_not = _why_no_total(readout, used)
     if why_not:
-        return missing("J", why_not)
-    parts = [part for device in used.values() for part in device.summed]
-    joules = [part.joules for part in parts]
-    value = math.fsum(found.energy_j for found in joules)
-    estimated = parts[0].estimated
+        return missing("J", why_not), ()
+    return _sum(summed_over(used.values()), checks)
+
+
+def _sum(parts: Sequence[Part], checks: Sequence[Checked]) -> tuple[Quantity, tuple[Term, ...]]:
+    """The sum of what is disjoint and of one kind, and its terms; of estimates the bounds are added."""
+    value = math.fsum(part.joules.energy_j for part in parts)
+    grade = max((part.grade for part in parts), key=_GRADES.index)
+    if parts[0].estimated:
+        bounds = Bounds(
+            low=math.fsum(part.joules.low_j for part in parts), high=math.fsum(part.joules.high_j for part in parts)
+        )
+        return Quantity(
+            value=value,
+            unit="J",
+            absolute_95=bounds,
+            n=1,
+            grade=grade,
+            estimated=True,
+            interval_reason=_NO_REPEATABILITY,
+        ), ()
+    terms = of_sum([(part.joules.energy_j, _terms(part, checks)) for part in parts])
     return Quantity(
         value=value,
         unit="J",
-        repeatability_95=_repeatability(value, joules),
-        # Boards of one make may share their gain's error: bounds are added, not squares.
-        absolute_95=Bounds(
-            low=math.fsum(found.low_j for found in joules), high=math.fsum(found.high_j for found in joules)
-        ),
+        repeatability_95=repeatability(value, terms),
+        absolute_95=absolute(value, terms),
         n=1,
-        grade=parts[0].grade,
-        estimated=estimated,
-        interval_reason="a model has bounds, no repeatability of its own" if estimated else None,
-    )
+        grade=grade,
+    ), terms
 
 
-def _repeatability(value: float, joules: Iterable[Joules]) -> Bounds | None:
-    """The edges alone; ``None`` where one of them comes from a model."""
-    squares = [None if found.u_edge is None else (found.energy_j * found.u_edge) ** 2 for found in joules]
-    known = [square for square in squares if square is not None]
-    if len(known) < len(squares):
-        return None
-    half = 1.96 * math.sqrt(math.fsum(known))
-    return Bounds(low=value - half, high=value + half)
+def _terms(part: Part, checks: Iterable[Checked]) -> tuple[Term, ...]:
+    """A part's own terms, and what it disagrees by with another meter of the same."""
+    return (*part.terms, *(check.term for check in checks if check.part is part and not check.agrees))
 
 
-def _why_no_total(readout: Readout, used: dict[str, _Device]) -> str:
+def _why_no_total(readout: Readout, used: dict[str, Device]) -> str:
     """Why there is no total, or an empty string."""
     if not any(channel.kind in ENERGY_KINDS for channel in readout.channels):
         if any(verdict.source == "none" and verdict.chosen for verdict in readout.verdicts):
@@ -148,34 +129,27 @@ def _why_no_total(readout: Readout, used: dict[str, _Device]) -> str:
         reasons = dict.fromkeys(refusal.reason for device in gone.values() for refusal in device.unanswered)
         why = "; ".join(reasons) or "no channel reads it"
         return f"no channel gave the whole energy of {', '.join(gone)}: {why}"
-    if len({part.estimated for device in used.values() for part in device.summed}) > 1:
+    if len({part.estimated for part in summed_over(used.values())}) > 1:
         return "estimated and metered energy are never added"
     return ""
 
 
-def _domain(part: _Part, in_headline: bool) -> DomainEnergy:
-    found = part.joules
+def _domain(part: Part, in_headline: bool, checks: Sequence[Checked]) -> DomainEnergy:
+    gross_j, _ = _sum([part], checks)
     return DomainEnergy(
         domain=part.channel.domain,
         device=part.channel.device,
         source=part.channel.source,
-        method=found.method,
+        method=part.joules.method,
         grade=part.grade,
         estimated=part.estimated,
-        gross_j=Quantity(
-            value=found.energy_j,
-            unit="J",
-            repeatability_95=_repeatability(found.energy_j, [found]),
-            absolute_95=Bounds(low=found.low_j, high=found.high_j),
-            grade=part.grade,
-            estimated=part.estimated,
-        ),
+        gross_j=gross_j,
         scope=_scope([part]),
         in_headline=in_headline,
     )
 
 
-def _scope(parts: Iterable[_Part]) -> str:
+def _scope(parts: Iterable[Part]) -> str:
     domains = sorted({part.channel.domain for part in parts})
     if not domains:
         return "none"
@@ -183,11 +157,16 @@ def _scope(parts: Iterable[_Part]) -> str:
     return f"{' + '.join(domains)}, {word}"
 
 
-def _budget(parts: Iterable[_Part]) -> tuple[tuple[str, float], ...]:
-    """The largest of each term over the parts."""
-    lines = []
-    for name in ("u_gain", "u_edge"):
-        values = [value for part in parts if (value := getattr(part.joules, name)) is not None]
-        if values:
-            lines.append((name, max(values)))
-    return tuple(lines)
+def _node(parts: Sequence[Part], checks: Sequence[Checked]) -> tuple[Quantity, tuple[str, ...]]:
+    """All that was metered on the machine, whoever used it; a meter of the whole node speaks for all others."""
+    metered = disjoint([part for part in parts if not part.estimated])
+    for whole in ("node", "wall"):
+        if found := [part for part in metered if part.channel.domain == whole]:
+            return _sum(found, checks)[0], ()
+    seen = {part.channel.domain for part in metered} | {domain for part in metered for domain in part.channel.covers}
+    gone = (*(name for domain, name in _DOMAINS.items() if domain not in seen), _BEYOND)
+    kinds = sorted({part.channel.domain for part in metered})
+    if len(kinds) < 2:
+        only = f"only {kinds[0]} is metered" if kinds else "nothing was metered"
+        return missing("J", f"{only}: there is no sum of several domains"), gone
+    return _sum(metered, checks)[0], gone

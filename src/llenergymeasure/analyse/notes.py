@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from llenergymeasure.analyse.headline import TrialEnergy
 from llenergymeasure.model.machine import Gpu
+from llenergymeasure.model.reading import Channel
 from llenergymeasure.model.trace import Trace, TraceHead
 
 
@@ -47,16 +48,24 @@ def _source_notes(head: TraceHead, energy: TrialEnergy) -> Iterator[str]:
             if model is not None:
                 yield f"the model's power: {model.basis}"
             continue
-        stated = next(
+        channel = next(
             (
-                channel.stated_error
+                channel
                 for channel in head.channels
                 if (channel.source, channel.device, channel.domain) == (part.source, part.device, part.domain)
             ),
             None,
         )
-        error = "its maker states no error" if stated is None else f"its maker states ±{stated:.0%}"
-        yield f"joules of {part.domain} from {part.source} ({part.method}); {error}, the same for every run on this board"
+        how = f"joules of {part.domain} from {part.source} ({part.method})"
+        yield f"{how}; {_error(channel)}, the same for every run on this board"
+
+
+def _error(channel: Channel | None) -> str:
+    if channel is not None and channel.calibration is not None:
+        return f"calibrated to ±{channel.calibration.u_gain:.1%} against {channel.calibration.reference}"
+    if channel is None or channel.stated_error is None:
+        return "its maker states no error"
+    return f"its maker states ±{channel.stated_error:.0%}"
 
 
 def _gpu_notes(gpu: Gpu) -> Iterator[str]:

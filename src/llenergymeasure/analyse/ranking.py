@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from llenergymeasure.analyse.compare import Block, Difference, difference, verdicts
+from llenergymeasure.analyse.compare import Block, Costs, Difference
 from llenergymeasure.schema.study import Tier, Verdict
 
 
@@ -16,11 +15,6 @@ class Candidate:
 
     place: int
     costs: Mapping[Block, float]
-
-    @property
-    def score(self) -> float:
-        """Mean of ln(cost)."""
-        return math.fsum(map(math.log, self.costs.values())) / len(self.costs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,33 +31,29 @@ def rank(
 ) -> tuple[tuple[Tier, ...], dict[int, Compared]]:
     """The tiers, and by place how each experiment compares with the best of all.
 
-    A tier is the best of those that are left with all that are not worse than it. Errors are bounded within each tier.
+    The order is that of the mean of ln(cost). A tier is the best of those that are left with all that are not worse than it.
+    Errors are bounded within each tier.
     """
-    left = sorted(candidates, key=lambda candidate: candidate.score)
+    costs = Costs([candidate.costs for candidate in candidates], blocks=blocks, first_stage=first_stage)
+    scores = costs.means.tolist()
+    left = sorted(range(len(candidates)), key=scores.__getitem__)
+    places = [candidate.place for candidate in candidates]
     tiers: list[Tier] = []
     against_best: dict[int, Compared] = {}
     while left:
         best, *others = left
-        compared = _compared(best, others, blocks, first_stage)
+        found = costs.against(best, others)
+        verdicts = dict(zip(others, found.verdicts(), strict=True))
         if not tiers:
-            against_best = compared
-        verdict = {other.place: compared[other.place].verdict for other in others}
-        equivalent = tuple(place for place in verdict if verdict[place] == "equivalent")
-        undecided = tuple(place for place in verdict if verdict[place] not in ("equivalent", "worse"))
-        tiers.append(Tier(best=best.place, equivalent=equivalent, undecided=undecided))
-        left = [other for other in others if verdict[other.place] == "worse"]
+            against_best = {
+                places[other]: _compared(verdicts[other], found.at(entry)) for entry, other in enumerate(others)
+            }
+        equivalent = tuple(places[other] for other in others if verdicts[other] == "equivalent")
+        undecided = tuple(places[other] for other in others if verdicts[other] not in ("equivalent", "worse"))
+        tiers.append(Tier(best=places[best], equivalent=equivalent, undecided=undecided))
+        left = [other for other in others if verdicts[other] == "worse"]
     return tuple(tiers), against_best
 
 
-def _compared(
-    best: Candidate, others: Sequence[Candidate], blocks: bool, first_stage: int | None
-) -> dict[int, Compared]:
-    found = {
-        other.place: difference(other.costs, best.costs, blocks=blocks, first_stage=first_stage) for other in others
-    }
-    tested = {place: one for place, one in found.items() if isinstance(one, Difference)}
-    decided = dict(zip(tested, verdicts(list(tested.values())), strict=True))
-    return {
-        place: Compared(None, one) if isinstance(one, str) else Compared(decided[place], None, one)
-        for place, one in found.items()
-    }
+def _compared(verdict: Verdict | None, found: Difference | str) -> Compared:
+    return Compared(None, found) if isinstance(found, str) else Compared(verdict, None, found)

@@ -10,7 +10,8 @@ from itertools import pairwise
 import numpy as np
 
 from llenergymeasure.analyse.headline import TrialEnergy, energy_of_window
-from llenergymeasure.analyse.statistics import t_975
+from llenergymeasure.analyse.statistics import Z_975, t_975
+from llenergymeasure.analyse.uncertainty import Term, half_width
 from llenergymeasure.model.idle import IdleDomain, IdlePower
 from llenergymeasure.model.mark import Interval, Phase, interval_of
 from llenergymeasure.model.trace import Trace
@@ -29,10 +30,11 @@ _ESTIMATE = "an estimate has no idle power of its own"
 
 @dataclass(frozen=True, slots=True)
 class Power:
-    """Watts and their standard uncertainty; ``None`` where the rest was too short to be split."""
+    """Watts, their standard uncertainty and its degrees of freedom; ``None`` where the rest was too short to be split."""
 
     value_w: float
     u_w: float | None
+    degrees_of_freedom: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +76,18 @@ def idle_of(trace: Trace) -> IdlePower | None:
         measured_at=trace.head.started_at,
         power_w=found.total.value_w,
         u_w=found.total.u_w,
+        degrees_of_freedom=found.total.degrees_of_freedom,
         domains=tuple(
-            IdleDomain(device, domain, power.value_w, power.u_w) for (device, domain), power in found.domains.items()
+            IdleDomain(device, domain, power.value_w, power.u_w, power.degrees_of_freedom)
+            for (device, domain), power in found.domains.items()
         ),
     )
 
 
 def _reused(idle: IdlePower) -> Rest:
-    """What another trial measured. Its interval is that of many values: how many there were is not kept."""
-    total = Power(idle.power_w, idle.u_w)
-    half_w = None if idle.u_w is None else 1.96 * idle.u_w
+    """What another trial measured."""
+    total = Power(idle.power_w, idle.u_w, idle.degrees_of_freedom)
+    half_w = None if idle.u_w is None else t_975(idle.degrees_of_freedom or math.inf) * idle.u_w
     quantity = Quantity(
         value=idle.power_w,
         unit="W",
@@ -91,7 +95,7 @@ def _reused(idle: IdlePower) -> Rest:
         grade="B",
         interval_reason="the rest was too short to be split" if half_w is None else None,
     )
-    domains = {(one.device, one.domain): Power(one.power_w, one.u_w) for one in idle.domains}
+    domains = {(one.device, one.domain): Power(one.power_w, one.u_w, one.degrees_of_freedom) for one in idle.domains}
     return Rest(quantity, total, domains)
 
 
@@ -109,15 +113,26 @@ def net_energy(gross_j: Quantity, idle: Power | None, window: Interval, reason: 
     idle_j = idle.value_w * window.duration_s
     if idle_j > _IDLE_SHARE * gross_j.value:
         return missing("J", f"idle is {idle_j / gross_j.value:.0%} of gross: the difference is not resolved")
-    net_j, own_j = gross_j.value - idle_j, _half(gross_j.repeatability_95)
-    if idle.u_w is None or own_j is None:
+    net_j, own_j, whole_j = gross_j.value - idle_j, _half(gross_j.repeatability_95), _half(gross_j.absolute_95)
+    doubt = idle_term(gross_j.value, idle, window)
+    if doubt is None or own_j is None:
         return _with(gross_j, net_j, None, None, "the uncertainty of the idle power is not known")
-    half_j = math.hypot(own_j, 1.96 * idle.u_w * window.duration_s)
-    if net_j < _LEAST_UNCERTAINTIES * half_j / 1.96:
+    own = (Term("own", own_j / Z_975 / gross_j.value), doubt)
+    half_j = half_width(own) * gross_j.value
+    if net_j < _LEAST_UNCERTAINTIES * half_j / Z_975:
         return missing("J", "the difference to idle is smaller than three times its uncertainty")
-    whole_j = _half(gross_j.absolute_95)
-    gain = None if whole_j is None else math.sqrt(max(whole_j**2 - own_j**2, 0.0)) / gross_j.value
-    return _with(gross_j, net_j, half_j, None if gain is None else math.hypot(half_j, gain * net_j), None)
+    if whole_j is None:
+        return _with(gross_j, net_j, half_j, None, None)
+    gain = math.sqrt(max(whole_j**2 - own_j**2, 0.0)) / Z_975 / gross_j.value
+    all_j = half_width((*own, Term("u_gain", gain * net_j / gross_j.value))) * gross_j.value
+    return _with(gross_j, net_j, half_j, all_j, None)
+
+
+def idle_term(gross_j: float, idle: Power | None, window: Interval) -> Term | None:
+    """What the uncertainty of idle power adds to net energy, relative to gross; ``None`` where it is not known."""
+    if idle is None or idle.u_w is None:
+        return None
+    return Term("u_idle", idle.u_w * window.duration_s / gross_j, "A", idle.degrees_of_freedom)
 
 
 def _blocks(trace: Trace, over: Interval) -> tuple[TrialEnergy, ...]:
@@ -139,7 +154,8 @@ def _power(whole_j: Quantity, over: Interval, blocks_j: Sequence[Quantity]) -> P
         return Power(whole_j.value / over.duration_s, None)
     drift_w = float(np.polyfit(np.arange(len(blocks_w)), blocks_w, 1)[0]) * len(blocks_w)
     spread_w = float(np.std(blocks_w, ddof=1)) / math.sqrt(len(blocks_w))
-    return Power(whole_j.value / over.duration_s, math.hypot(spread_w, drift_w / math.sqrt(12)))
+    u_w = math.hypot(spread_w, drift_w / math.sqrt(12))
+    return Power(whole_j.value / over.duration_s, u_w, len(blocks_w) - 1)
 
 
 def _quantity(power: Power, blocks: int, energy_j: Quantity) -> Quantity:

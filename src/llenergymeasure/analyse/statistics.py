@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import bdtr, stdtrit
+from scipy.special import bdtr, ndtri, stdtrit
 
 from llenergymeasure.schema.quantity import Interval
 
+# What slices hold, in order of time.
+Slice = Sequence[float] | npt.NDArray[np.float64]
+
 # Below ten slices a within-run interval is not given (measurement protocol, "Uncertainty").
 MINIMUM_SLICES = 10
+# Differences below this share are left by the arithmetic.
+_ROUNDING = 1e-9
 # Slices that hang together more than this say too little to tell by how much.
 _MOST_CORRELATION = 0.95
+
+
+# The 97.5 % quantile of the normal distribution.
+Z_975 = float(ndtri(0.975))
 
 
 def t_975(degrees_of_freedom: float) -> float:
@@ -22,25 +32,57 @@ def t_975(degrees_of_freedom: float) -> float:
     return float(stdtrit(degrees_of_freedom, 0.975))
 
 
-def ratio_interval(numerators: Sequence[float], denominators: Sequence[float]) -> tuple[float, Interval | None]:
-    """Σa/Σb with its jackknife-t 95 % interval over slices in order of time; no interval below ``MINIMUM_SLICES``.
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Σa/Σb, its standard error, and how many degrees of freedom that has."""
+
+    value: float
+    error: float
+    degrees_of_freedom: float
+
+    @property
+    def interval(self) -> Interval:
+        """The 95 % interval."""
+        half = t_975(self.degrees_of_freedom) * self.error
+        return Interval(low=self.value - half, high=self.value + half)
+
+
+def ratio_of(numerators: Slice, denominators: Slice) -> Ratio | None:
+    """Σa/Σb over slices in order of time with its jackknife error; ``None`` below ``MINIMUM_SLICES``, or where Σb is 0.
 
     Delete-one jackknife of the ratio of sums (Efron and Tibshirani, An Introduction to the Bootstrap, chapter 11). Slices that
     follow each other are alike, so n of them count as n/τ, with τ = (1 + φ)/(1 − φ) for the correlation φ of neighbours: the
     variance grows by τ, and by what a mean over dependent values takes from their own spread, (n − 1)/(n − τ).
     """
     a, b = np.asarray(numerators, dtype=float), np.asarray(denominators, dtype=float)
-    ratio = float(a.sum() / b.sum())
     n = len(a)
-    if n < MINIMUM_SLICES:
-        return ratio, None
+    if n < MINIMUM_SLICES or not (b.sum() - b > 0).all():
+        return None
+    ratio = float(a.sum() / b.sum())
     left_out = (a.sum() - a) / (b.sum() - b)
     variance = (n - 1) / n * float(((left_out - left_out.mean()) ** 2).sum())
     phi = _correlation(a - ratio * b)
     tau = (1 + phi) / (1 - phi)
     error = math.sqrt(variance * tau * (n - 1) / max(n - tau, 1.0))
-    half = t_975(max(n / tau - 1, 1.0)) * error
-    return ratio, Interval(low=ratio - half, high=ratio + half)
+    return Ratio(ratio, error, max(n / tau - 1, 1.0))
+
+
+def ratio_interval(numerators: Slice, denominators: Slice) -> tuple[float, Interval | None]:
+    """Σa/Σb with its jackknife-t 95 % interval over slices in order of time; no interval below ``MINIMUM_SLICES``."""
+    found = ratio_of(numerators, denominators)
+    if found is None:
+        return math.fsum(numerators) / math.fsum(denominators), None
+    return found.value, found.interval
+
+
+def neighbours_correlate(numerators: Slice, denominators: Slice) -> bool:
+    """Whether neighbouring slices of Σa/Σb are alike, or opposite, by more than chance makes them one in twenty times."""
+    a, b = np.asarray(numerators, dtype=float), np.asarray(denominators, dtype=float)
+    residuals = a - a.sum() / b.sum() * b
+    squares = float((residuals**2).sum())
+    if squares <= len(a) * (_ROUNDING * float(np.abs(a).mean())) ** 2:
+        return False
+    return abs(float((residuals[1:] * residuals[:-1]).sum())) / squares > Z_975 / math.sqrt(len(a))
 
 
 def _correlation(residuals: npt.NDArray[np.float64]) -> float:

@@ -12,6 +12,7 @@ from llenergymeasure.model.mark import Interval
 from llenergymeasure.model.request import RequestRecord
 from llenergymeasure.schema.performance import PerRequest, TokenGroup
 from llenergymeasure.schema.quantity import Quantity, missing
+from llenergymeasure.units import NS_PER_S
 
 # A slice of a window without a ticking channel lasts at least this long.
 _SLICE_S = 1.0
@@ -60,6 +61,14 @@ def mismatched(requests: tuple[RequestRecord, ...]) -> int:
         for request in requests
         if request.finish_reason != "cancelled"
     )
+
+
+def usual_step_s(requests: tuple[RequestRecord, ...]) -> float | None:
+    """The median time between two tokens of a request, over all requests; ``None`` where no two were observed."""
+    gaps = [np.diff(np.asarray(request.token_t_ns, dtype=np.int64)) for request in requests]
+    between = np.concatenate(gaps) if gaps else np.zeros(0, dtype=np.int64)
+    between = between[between > 0]
+    return float(np.median(between)) / NS_PER_S if len(between) else None
 
 
 def tokens_per_second(requests: tuple[RequestRecord, ...], window: Interval) -> Quantity:

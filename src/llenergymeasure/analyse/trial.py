@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 
 from llenergymeasure.analyse.compute import compute
 from llenergymeasure.analyse.consequences import carbon, cost, derived
-from llenergymeasure.analyse.headline import TrialEnergy, energy_of_window
+from llenergymeasure.analyse.contention import contention
+from llenergymeasure.analyse.energy_group import energy_group, multi_gpu
+from llenergymeasure.analyse.headline import energy_of_window
 from llenergymeasure.analyse.latency import latencies
 from llenergymeasure.analyse.notes import notes
-from llenergymeasure.analyse.phases import phases
 from llenergymeasure.analyse.published import beside_published
-from llenergymeasure.analyse.rest import Rest, net_energy, rest
-from llenergymeasure.analyse.tokens import count_tokens, tokens_per_second
+from llenergymeasure.analyse.rest import idle_term, net_energy, rest
+from llenergymeasure.analyse.tokens import count_tokens, tokens_per_second, usual_step_s
 from llenergymeasure.analyse.utilisation import memory, utilisation
 from llenergymeasure.analyse.validity import judge
+from llenergymeasure.analyse.within_run import budget, within_run
 from llenergymeasure.data.device_peaks import DevicePeaks
 from llenergymeasure.data.published import PublishedCurve
 from llenergymeasure.errors import StoreError
 from llenergymeasure.model.codec import encode
 from llenergymeasure.model.job import Lora, ModelRef
 from llenergymeasure.model.mark import Interval, interval_of
-from llenergymeasure.model.trace import Trace
-from llenergymeasure.schema.energy import BaselinePower, DomainEnergy, EnergyGroup, MultiGpuGroup
+from llenergymeasure.model.trace import Trace, TraceHead
 from llenergymeasure.schema.environment import EnvironmentGroup
 from llenergymeasure.schema.experiment import ExperimentResult, MethodGroup, Span
 from llenergymeasure.schema.quantity import Interval as Bounds
@@ -47,14 +47,17 @@ def analyse(
     if window is None or window.duration_s <= 0:
         raise StoreError("the trace holds no window")
     tokens = count_tokens(trace.requests)
-    energy = energy_of_window(trace, window)
-    per_token = divided(energy.total_j, tokens.output_tokens, "J/token", "no output token")
+    energy = energy_of_window(trace, window, usual_step_s(trace.requests))
+    within = within_run(trace, window, energy)
+    per_token, terms = within.per_token(divided(energy.total_j, tokens.output_tokens, "J/token", "no output token"))
     rate = tokens_per_second(trace.requests, window)
     latency = latencies(trace.requests, static=head.session.batching == "static")
-    power = divided(energy.total_j, window.duration_s, "W", "an empty window")
+    power = within.per_second(divided(energy.total_j, window.duration_s, "W", "an empty window"))
     computed = compute(trace, window, latency.tpot_ms.mean, peaks)
     rests = {phase: rest(trace, phase) for phase in ("idle", "idle_loaded", "quiet")}
     baseline = rests["idle" if head.job.cold_start else "idle_loaded"]
+    net_j = net_energy(energy.total_j, baseline.total, window, baseline.power_w.reason)
+    idle = None if net_j.value is None else idle_term(energy.total_j.value or 0.0, baseline.total, window)
     return ExperimentResult(
         experiment_id=identity.experiment_id,
         measurement_config_hash=identity.measurement_config_hash,
@@ -68,11 +71,11 @@ def analyse(
         duration_s=head.duration_s,
         energy_per_output_token_j=per_token,
         energy_total_j=energy.total_j,
-        energy_adjusted_j=net_energy(energy.total_j, baseline.total, window, baseline.power_w.reason),
+        energy_adjusted_j=net_j,
         tokens_per_second=rate,
         mean_power_w=power,
         energy_scope=energy.scope,
-        energy=_energy_group(trace, window, energy, rests, baseline),
+        energy=energy_group(trace, window, energy, within, rests, baseline),
         tokens=tokens,
         latency=latency,
         compute=computed,
@@ -81,10 +84,10 @@ def analyse(
         derived=derived(energy.total_j, tokens, _seconds(latency.e2e_ms.mean)),
         carbon=carbon(energy.total_j, head.job.site),
         cost=cost(energy.total_j, tokens, head.job.site),
-        multi_gpu=_multi_gpu(energy, per_token),
+        multi_gpu=multi_gpu(energy, per_token),
         published=beside_published(trace, energy, per_token, published),
         method=_method(trace, window),
-        uncertainty_budget=tuple({"term": term, "relative": value} for term, value in energy.budget),
+        uncertainty_budget=budget(energy, terms, per_token, idle),
         validity=judge(trace, window, energy, (per_token, rate, power), computed),
         environment=_environment(trace),
         provenance=_provenance(trace),
@@ -112,59 +115,8 @@ def divided(quantity: Quantity, by: float, unit: str, reason: str) -> Quantity:
     )
 
 
-def _energy_group(
-    trace: Trace, window: Interval, energy: TrialEnergy, rests: Mapping[str, Rest], baseline: Rest
-) -> EnergyGroup:
-    load = interval_of(trace.head.marks, "load")
-    opened = missing("J", "the trial marks no loading") if load is None else energy_of_window(trace, load).total_j
-    prefill_j, decode_j = phases(trace)
-    return EnergyGroup(
-        domains=tuple(_with_net(part, window, baseline) for part in energy.parts),
-        bystanders=tuple(
-            part.model_copy(update={"net_j": missing("J", "it did not work")}) for part in energy.bystanders
-        ),
-        sources=tuple(encode(verdict) for verdict in trace.head.verdicts),
-        baseline_power_w=BaselinePower(**{phase: found.power_w for phase, found in rests.items()}),
-        load_energy_j=opened,
-        energy_per_device_j=_per_device(energy),
-        prefill_j=prefill_j,
-        decode_j=decode_j,
-    )
-
-
-def _with_net(part: DomainEnergy, window: Interval, baseline: Rest) -> DomainEnergy:
-    idle = baseline.domains.get((part.device, part.domain))
-    return part.model_copy(update={"net_j": net_energy(part.gross_j, idle, window, baseline.power_w.reason)})
-
-
-def _per_device(energy: TrialEnergy) -> dict[str, float]:
-    """The parts of the headline, by device."""
-    joules: dict[str, float] = {}
-    for part in energy.parts:
-        if part.in_headline and part.gross_j.value is not None:
-            joules[part.device] = joules.get(part.device, 0.0) + part.gross_j.value
-    return joules
-
-
 def _seconds(milliseconds: float | None) -> float | None:
     return None if milliseconds is None else milliseconds / MS_PER_S
-
-
-def _multi_gpu(energy: TrialEnergy, per_token: Quantity) -> MultiGpuGroup | None:
-    """Energy by GPU; ``None`` for one, or none."""
-    by_gpu = {
-        part.device: part.gross_j.value
-        for part in energy.parts
-        if part.in_headline and part.domain in ("gpu", "module") and part.gross_j.value is not None
-    }
-    if len(by_gpu) < 2:
-        return None
-    return MultiGpuGroup(
-        num_gpus=len(by_gpu),
-        energy_per_gpu_j=by_gpu,
-        energy_total_j=math.fsum(by_gpu.values()),
-        energy_per_output_token_j=per_token.value,
-    )
 
 
 def _method(trace: Trace, window: Interval) -> MethodGroup:
@@ -190,6 +142,7 @@ def _method(trace: Trace, window: Interval) -> MethodGroup:
         first_token_s=_first_token_s(trace, window) if head.job.cold_start else None,
         files_in_memory=None if cache is None else cache.resident_bytes / cache.total_bytes,
         meter_cpu=None if cost is None or cost.wall_s <= 0 else cost.cpu_s / cost.wall_s,
+        contention=contention(trace, window),
     )
 
 
@@ -227,9 +180,18 @@ def _provenance(trace: Trace) -> dict[str, object]:
         "inputs": {
             key: value for key, value in encode(trace.head.inputs).items() if key not in ("lengths", "max_new_tokens")
         },
+        "power": _power(trace.head),
         "protocol": encode(job.protocol),
         "metering": encode(job.metering),
     }
+
+
+def _power(head: TraceHead) -> dict[str, object] | None:
+    """Caps and clocks that were set for the trial: asked for, in force, and whether all was taken back."""
+    if head.power_set is None:
+        return None
+    restored = head.power_restored is not None and not head.power_restored.problems
+    return {**encode(head.power_set), "restored": restored}
 
 
 def _without_path(reference: ModelRef | Lora | None) -> dict[str, object] | None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from llenergymeasure.analyse.decoding import most_elements
 from llenergymeasure.analyse.energy import Series, series_of
+from llenergymeasure.analyse.throttling import mean_clock_mhz, throttled_s
 from llenergymeasure.model.mark import Interval
 from llenergymeasure.model.reading import Channel, ChannelKind
 from llenergymeasure.model.trace import Trace
@@ -20,15 +21,24 @@ def utilisation(trace: Trace, window: Interval) -> UtilisationGroup:
     accelerator, no_accelerator = _mean_percent(trace, window, "")
     bandwidth, no_bandwidth = _mean_percent(trace, window, "memory")
     cpu, no_cpu = _cpu_percent(trace, window)
+    sm_clock, no_sm_clock = mean_clock_mhz(trace, window, "sm_clock")
+    memory_clock, no_memory_clock = mean_clock_mhz(trace, window, "memory_clock")
+    throttled = throttled_s(trace, window)
     missing = {
         "accelerator_percent": no_accelerator,
         "memory_bandwidth_percent": no_bandwidth,
         "cpu_percent": no_cpu,
+        "sm_clock_mhz": no_sm_clock,
+        "memory_clock_mhz": no_memory_clock,
+        "throttled_s": "no channel that covers the window counts it" if throttled is None else "",
     }
     return UtilisationGroup(
         accelerator_percent=accelerator,
         memory_bandwidth_percent=bandwidth,
         cpu_percent=cpu,
+        sm_clock_mhz=sm_clock,
+        memory_clock_mhz=memory_clock,
+        throttled_s=throttled,
         reasons={name: reason for name, reason in missing.items() if reason},
     )
 

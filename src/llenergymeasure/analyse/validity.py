@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from llenergymeasure.analyse.conditions import condition_remarks
+from llenergymeasure.analyse.drift import thermal_drift, warming
 from llenergymeasure.analyse.headline import TrialEnergy
+from llenergymeasure.analyse.throttling import throttling_remarks
 from llenergymeasure.analyse.tokens import mismatched
+from llenergymeasure.analyse.uncertainty import most_is_alias
 from llenergymeasure.model.event import ClockTriple
 from llenergymeasure.model.mark import Interval
 from llenergymeasure.model.reading import Readout
@@ -47,6 +51,8 @@ def _remarks(
     if not cold and protocol.warmup.strategy == "steady" and head.warmup.steady is not True:
         cv = "unknown" if head.warmup.cv is None else f"{head.warmup.cv:.1%}"
         yield remark("no_steady_state", f"{head.warmup.batches} warm-up batches, coefficient of variation {cv}")
+    for change in thermal_drift(warming(trace.readout, window)):
+        yield remark("thermal_drift", change)
     if not cold and window.duration_s < _SHORT * protocol.window.min_seconds:
         yield remark("short_window", f"{window.duration_s:.2f} s of {protocol.window.min_seconds:.2f} s asked for")
     if head.window.partial:
@@ -57,11 +63,8 @@ def _remarks(
         yield remark("token_count_mismatch", f"{wrong} of {len(trace.requests)} requests")
     if offset := _clock_offset(head):
         yield remark("clock_offset", offset)
-    if head.machine.power_source == "battery":
-        yield remark("on_battery", "the machine ran on its battery")
-    used = [gpu for gpu in head.machine.gpus if gpu.uuid in head.session.device_ids]
-    if idle := [gpu.name for gpu in used if gpu.persistence_mode is False]:
-        yield remark("persistence_mode_off", ", ".join(idle))
+    yield from condition_remarks(trace, window)
+    yield from throttling_remarks(trace, window)
     for broken in _physics(head, window, energy, rates, compute):
         yield remark("physics", broken)
 
@@ -72,6 +75,16 @@ def metering_remarks(readout: Readout, energy: TrialEnergy, clock: tuple[ClockTr
         yield remark("estimated_energy", "joules come from a model of the CPU, not from a meter")
     if any(channel.source == "simulated" for channel in readout.channels):
         yield remark("simulated", "a simulated sensor was read")
+    for verdict in readout.verdicts:
+        if verdict.chosen and not verdict.usable:
+            yield remark("source_broken", f"{verdict.source}: {verdict.reason}")
+    for check in energy.checks:
+        if not check.agrees:
+            yield remark("source_disagreement", check.evidence)
+    if alias := most_is_alias(energy.terms):
+        yield remark(
+            "sampling_alias", f"±{alias:.1%} of the energy may be the sensor's, which looks part of the time only"
+        )
     for reset in energy.resets:
         yield remark("counter_reset", reset)
     if energy.largest_gap_s > _GAP_S:

@@ -5,7 +5,7 @@ A backend module holds one object, ``BACKEND``, that satisfies ``Backend``; its 
 Order of calls in one worker process, all from its main thread::
 
     probe()                                    no model; must not raise for a missing engine
-    tokenizer(model) -> Tokenizer              no weights where the engine allows it
+    tokenizer(model) -> Tokenizer              no weights where the engine allows it; its process opens no session
     open(job) -> Session                       heavy imports and the model; the only place where loading happens
       session.facts()                          after open, any number of times
       session.run(requests, sink)              warm-up batches, then passes of the window, one after the other

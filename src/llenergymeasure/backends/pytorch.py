@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import platform
+from contextlib import nullcontext
 from importlib.metadata import PackageNotFoundError, version
 
 from llenergymeasure.backends.contract import BackendSpec, not_served, version_at_least
 from llenergymeasure.backends.pytorch_convert import convert
-from llenergymeasure.backends.pytorch_engine import ENGINE_ERRORS, available_devices
+from llenergymeasure.backends.pytorch_engine import ENGINE_ERRORS, available_devices, torch_left_out
 from llenergymeasure.backends.pytorch_generate import check_speculation
 from llenergymeasure.backends.pytorch_load import load
 from llenergymeasure.backends.pytorch_memory import memory
@@ -70,7 +71,10 @@ class PyTorchBackend:
         return Found(SPEC.name, SPEC.engine, _engine_version(), devices, python)
 
     def tokenizer(self, model: ModelRef, *, trust_remote_code: bool = False) -> PyTorchTokenizer:
-        return PyTorchTokenizer(model.name, load_tokenizer(model, trust_remote_code))
+        """A process that asks for one opens no session: torch, which takes longer to import than all else here, is left out."""
+        needs_torch = trust_remote_code or model.format == "gguf"
+        with nullcontext() if needs_torch else torch_left_out():
+            return PyTorchTokenizer(model.name, load_tokenizer(model, trust_remote_code))
 
     def open(self, job: TrialJob) -> PyTorchSession:
         options = options_of(job.backend.options)

@@ -55,6 +55,22 @@ def available_devices() -> tuple[str, ...]:
 
 
 @contextmanager
+def torch_left_out() -> Iterator[None]:
+    """Without torch transformers has its tokenizers and nothing else, for the rest of the process; ids are the same.
+
+    Where either is imported already everything stays as it is.
+    """
+    if "torch" in sys.modules or "transformers" in sys.modules:
+        yield
+        return
+    sys.modules["torch"] = None  # type: ignore[assignment]  # as the import system marks what cannot be imported
+    try:
+        yield
+    finally:
+        del sys.modules["torch"]
+
+
+@contextmanager
 def engine_errors(doing: str) -> Iterator[None]:
     """Let errors leave as ``BackendError`` that names what was being done, or as ``MemoryError``; a full disk stays itself."""
     try:

@@ -14,8 +14,24 @@ import click
     type=click.Choice(["experiment", "study", "user", "result"]),
     help="Print the JSON Schema of a file.",
 )
+@click.option("--characterise", is_flag=True, help="Find out how this machine's sensors behave, under a load of 20 s.")
+@click.option(
+    "--calibrate", metavar="CHANNEL", help="Hold a channel (source:device:domain:kind) against a reference meter."
+)
+@click.option("--joules", type=float, help="With --calibrate: what the reference meter showed; asked for otherwise.")
+@click.option("--percent", type=float, help="With --calibrate: its standard uncertainty; asked for otherwise.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def config(verbose: bool, check: bool, init: bool, schema: str | None, as_json: bool) -> int:
+def config(
+    verbose: bool,
+    check: bool,
+    init: bool,
+    schema: str | None,
+    characterise: bool,
+    calibrate: str | None,
+    joules: float | None,
+    percent: float | None,
+    as_json: bool,
+) -> int:
     """Show what can run here, how energy will be measured, and what to install next."""
     if schema is not None:
         from llenergymeasure.cli.schemas import print_schema
@@ -25,6 +41,14 @@ def config(verbose: bool, check: bool, init: bool, schema: str | None, as_json: 
         from llenergymeasure.cli.init import write_user_config
 
         return write_user_config()
+    if characterise:
+        from llenergymeasure.cli.sensors import characterise_sensors
+
+        return characterise_sensors()
+    if calibrate is not None:
+        from llenergymeasure.cli.sensors import calibrate_channel
+
+        return calibrate_channel(calibrate, joules=joules, percent=percent)
     from llenergymeasure.cli.showing import show_config
 
     return show_config(verbose=verbose, check=check, as_json=as_json)

@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import click
-
 from llenergymeasure.cli.asking import asked, settings_of_flags
+from llenergymeasure.cli.show import show
 from llenergymeasure.errors import ConfigError
 from llenergymeasure.report.dry_run import dry_run_lines
 from llenergymeasure.study.dry_run import dry_run
@@ -24,8 +23,8 @@ def show_plan(given: Mapping[str, Any]) -> int:
     study, options = asked(given, settings)
     plan = dry_run(study, options, Path(settings.values.output.results_dir))
     if given["as_json"]:
-        click.echo(plan.model_dump_json(indent=1))
+        show(plan.model_dump_json(indent=1))
         return 0
     width = os.get_terminal_size().columns if sys.stdout.isatty() else None
-    click.echo("\n".join(dry_run_lines(plan, width)))
+    show("\n".join(dry_run_lines(plan, width)))
     return 0

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pydantic import ValidationError
 
 from llenergymeasure.cli.main import EXIT_FAILED, EXIT_USAGE
+from llenergymeasure.cli.show import show
 from llenergymeasure.config.experiment import known_keys
 from llenergymeasure.config.problems import config_error, problems_of
 from llenergymeasure.errors import ConfigError, LLEMError, PreFlightError
@@ -24,7 +25,7 @@ def report_error(error: Exception, arguments: Sequence[str]) -> int:
     known = isinstance(error, LLEMError)
     hint = error.hint if isinstance(error, LLEMError) else ""
     if "--json" in arguments:
-        print(json.dumps({"outcome": _outcome(error), "message": str(error), "hint": hint}))  # noqa: T201
+        show(json.dumps({"outcome": _outcome(error), "message": str(error), "hint": hint}))
     elif known:
         _say(f"Error: {error}" + (f"\n  → {hint}" if hint else ""))
     else:

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from llenergymeasure.config.user import user_config_path
+from llenergymeasure.config.place import user_config_path
 from llenergymeasure.errors import StoreError
 from llenergymeasure.store.atomic import write_text
 

@@ -17,10 +17,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"llem {__version__}")  # noqa: T201
         return 0
     _mend_streams()
+    os.environ.setdefault(
+        "PYDANTIC_DISABLE_PLUGINS", "__all__"
+    )  # it would look for some in every installed distribution
     try:
         return _run(arguments)
     except BrokenPipeError:
-        return EXIT_FAILED  # whoever read the output has gone: end quietly
+        return 0  # whoever read the output has gone, with what they wanted
     finally:
         _flush()
 
@@ -41,6 +44,8 @@ def _run(arguments: list[str]) -> int:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         raise
+    except SystemExit:  # click's way out when whoever read the output has gone
+        return 0
     except Exception as error:  # the border of the command line: no traceback unless it was asked for
         from llenergymeasure.cli.failing import report_error
 

@@ -16,15 +16,16 @@ import click
 
 from llenergymeasure.cli.asking import asked, settings_of_flags
 from llenergymeasure.cli.main import EXIT_FAILED, EXIT_INTERRUPTED
+from llenergymeasure.cli.show import show
 from llenergymeasure.clock import MonotonicClock
 from llenergymeasure.config.settings import Settings
 from llenergymeasure.plan.extend import Changes
 from llenergymeasure.report.log import debug_to
 from llenergymeasure.report.observer import Observer, Several
 from llenergymeasure.report.screen import Screen, screen_on
-from llenergymeasure.report.study_table import study_lines
 from llenergymeasure.schema.numbers import counted
 from llenergymeasure.schema.study import StudyResult
+from llenergymeasure.schema.study_table import study_lines
 from llenergymeasure.store.unfinished import unfinished_studies
 from llenergymeasure.study.options import RunOptions
 from llenergymeasure.study.run import resume as resume_study
@@ -95,17 +96,16 @@ def _end(result: StudyResult, given: Mapping[str, Any]) -> int:
     if given["as_json"]:
         results = [json.loads(one.model_dump_json()) for one in result.results]
         study = {**json.loads(result.model_dump_json()), "results": results}
-        click.echo(json.dumps({"outcome": result.outcome, "study": study}, indent=1))
+        show(json.dumps({"outcome": result.outcome, "study": study}, indent=1))
     elif result.planned == 1 and result.results:
-        click.echo(f"Result  {result.folder}/")
-        click.echo("")
-        click.echo(result.results[0].summary())
+        show(f"Result  {result.folder}/")
+        show("")
+        show(result.results[0].summary())
     else:
-        click.echo(f"Result  {result.folder}/")
-        click.echo("")
+        show(f"Result  {result.folder}/")
+        show("")
         width = os.get_terminal_size().columns if sys.stdout.isatty() else None
-        for line in study_lines(result, width):
-            click.echo(line)
+        show("\n".join(study_lines(result, width)))
     if result.outcome == "interrupted":
         return EXIT_INTERRUPTED
     nothing_valid = not any(found.validity.valid for found in result.results)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 
-import click
-
 from llenergymeasure import plugins
 from llenergymeasure.cli.main import EXIT_FAILED
+from llenergymeasure.cli.show import show
+from llenergymeasure.config.place import user_config_path
 from llenergymeasure.config.settings import Place, Settings
-from llenergymeasure.config.user import user_config_path
 from llenergymeasure.errors import EnergyError
 from llenergymeasure.machine.engines import probe_all
 from llenergymeasure.machine.snapshot import snapshot
@@ -30,7 +29,7 @@ def show_config(*, verbose: bool, check: bool, as_json: bool) -> int:
     engines = probe_all((*defaults, *named))
     sources, problem = _sources(settings)
     if as_json:
-        click.echo(json.dumps(_document(settings, machine, engines, sources, problem), indent=1))
+        show(json.dumps(_document(settings, machine, engines, sources, problem), indent=1))
     else:
         _print(settings, machine, engines, sources, problem, verbose)
     broken = problem or not any(isinstance(engine, Found) for engine in engines.values())
@@ -40,7 +39,7 @@ def show_config(*, verbose: bool, check: bool, as_json: bool) -> int:
 def _sources(settings: Settings) -> tuple[tuple[SourceVerdict, ...], str]:
     """Verdicts, and what is wrong with the source that the settings name."""
     try:
-        return source_verdicts((settings.values.measurement.energy_source,)), ""
+        return source_verdicts(tuple(settings.values.measurement.energy_source.split(","))), ""
     except EnergyError as error:
         return source_verdicts(), f"{error}" + (f" ({error.hint})" if error.hint else "")
 
@@ -54,29 +53,25 @@ def _print(
     verbose: bool,
 ) -> None:
     memory = machine.memory_bytes / 2**30
-    click.echo(
-        f"Machine  {machine.cpu_model}, {machine.visible_cpus} CPUs, {memory:.0f} GiB, {machine.os} {machine.kernel}"
-    )
-    click.echo("Engines")
+    show(f"Machine  {machine.cpu_model}, {machine.visible_cpus} CPUs, {memory:.0f} GiB, {machine.os} {machine.kernel}")
+    show("Engines")
     for place, engine in engines.items():
         name = place.environment or place.backend
         if isinstance(engine, Found):
             where = "" if place.at == "local" else f", in {place.at}"
-            click.echo(f"  ✓ {name:<10} {engine.engine} {engine.version} on {', '.join(engine.devices)}{where}")
+            show(f"  ✓ {name:<10} {engine.engine} {engine.version} on {', '.join(engine.devices)}{where}")
         else:
-            click.echo(f"  ✗ {name:<10} {engine.reason}\n    → {engine.remedy}")
-    click.echo("Energy")
+            show(f"  ✗ {name:<10} {engine.reason}\n    → {engine.remedy}")
+    show("Energy")
     for verdict in sources:
         mark = "✓" if verdict.chosen else "·" if verdict.usable else "✗"
-        click.echo(f"  {mark} {verdict.source:<10} {verdict.reason}")
+        show(f"  {mark} {verdict.source:<10} {verdict.reason}")
     if problem:
-        click.echo(f"  ✗ {problem}")
-    click.echo(
-        f"Settings {user_config_path()}{'' if user_config_path().exists() else ' (no such file: built-in values)'}"
-    )
+        show(f"  ✗ {problem}")
+    show(f"Settings {user_config_path()}{'' if user_config_path().exists() else ' (no such file: built-in values)'}")
     for key, value, origin in settings.rows():
         if verbose or origin != "built-in":
-            click.echo(f"  {key} = {value}    {origin}")
+            show(f"  {key} = {value}    {origin}")
 
 
 def _document(

@@ -25,6 +25,7 @@ def spec_of(backend: str) -> BackendSpec:
     return spec
 
 
+@cache
 def option_names(backend: str) -> tuple[str, ...]:
     """The options that a backend declares."""
     return tuple(field.name for field in dataclasses.fields(spec_of(backend).options))

@@ -35,10 +35,14 @@ _NOT_SET = object()
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One valid experiment of a study; ``varied`` holds what is its own, by dotted key."""
+    """One valid experiment of a study; ``varied`` holds what is its own, by dotted key.
+
+    ``hash_as_written`` is its ``measurement_config_hash`` if the backend is written and its data are no file.
+    """
 
     config: ExperimentConfig
     varied: Mapping[str, Any]
+    hash_as_written: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ def expand(
 def _judged(sources: Sequence[Source], notices: tuple[str, ...]) -> Expansion:
     """Every point is looked at once; what is kept of it is its number."""
     starts, kept, skipped = array("q"), array("q"), array("q")
-    seen: set[Identity] = set()
+    seen: dict[Identity, None] = {}  # in order: those of the points that are kept
     reasons: list[str] = []
     sentences: dict[str, str] = {}
     filtered: Counter[str] = Counter()
@@ -107,7 +111,7 @@ def _judged(sources: Sequence[Source], notices: tuple[str, ...]) -> Expansion:
                 if verdict in seen:
                     merged += 1
                 else:
-                    seen.add(verdict)
+                    seen[verdict] = None
                     kept.append(number)
             elif isinstance(verdict, Filter):
                 filtered[verdict.text] += 1
@@ -117,13 +121,15 @@ def _judged(sources: Sequence[Source], notices: tuple[str, ...]) -> Expansion:
                 reasons.append(sentences.setdefault(reason, reason))
                 skipped.append(number)
 
+    hashes = [config_hash for config_hash, _ in seen]
+
     def at(number: int) -> tuple[Source, int]:
         source = bisect_right(starts, number) - 1
         return sources[source], number - starts[source]
 
     def point(index: int) -> Point:
         source, position = at(kept[index])
-        return Point(source.config(position), source.varied(position))
+        return Point(source.config(position), source.varied(position), hashes[index])
 
     def left(index: int) -> Skipped:
         source, position = at(skipped[index])

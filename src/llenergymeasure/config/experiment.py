@@ -28,6 +28,7 @@ from llenergymeasure.config.sections import (
     EnergyConfig,
     LoraConfig,
     Positive,
+    PowerConfig,
     Section,
     Text,
     WarmupConfig,
@@ -38,7 +39,6 @@ from llenergymeasure.config.yaml_strict import Document, load_yaml
 
 # Keys of features that are not part of this version.
 LATER = {
-    "power": "power caps and clocks are not available yet",
     "traffic": "served traffic is not available yet",
     "endpoint": "measuring a running server is not available yet",
     "accuracy": "scoring accuracy is not available yet",
@@ -77,6 +77,7 @@ class ExperimentConfig(Section):
     random_seed: int = Field(42, ge=0, lt=2**31, description="sampling, synthetic data, shuffles")
     decoder: DecoderConfig = Field(default_factory=DecoderConfig)
     lora: LoraConfig | None = Field(None, description="an adapter on top of the model")
+    power: PowerConfig | None = Field(None, description="a power cap or locked clocks for the GPUs of the trial")
     cold_start: bool = Field(False, description="the window holds loading and the first request; nothing is warmed up")
     warmup: WarmupConfig = Field(default_factory=WarmupConfig)
     window: WindowConfig = Field(default_factory=WindowConfig)
@@ -182,6 +183,7 @@ def known_keys() -> dict[tuple[str | int, ...], tuple[str, ...]]:
     sections: dict[str, type[Section]] = {
         "decoder": DecoderConfig,
         "lora": LoraConfig,
+        "power": PowerConfig,
         "warmup": WarmupConfig,
         "window": WindowConfig,
         "baseline": BaselineConfig,

@@ -73,10 +73,12 @@ def told(problems: list[InitErrorDetails]) -> tuple[Problem, ...]:
 
 
 def _field(name: str, data: Mapping[str, Any]) -> Part:
+    field = ExperimentConfig.model_fields[name]
+    if name not in data and not field.is_required():
+        return Part(field.get_default(call_default_factory=True), "", ())
     given = {name: data[name]} if name in data else {}
-    model = _alone(name)
     try:
-        whole = model.model_validate(given)
+        whole = _alone(name).model_validate(given)
     except ValidationError as error:
         return Part(None, "", problems_of(error, known_keys()))
     written = whole.model_dump(mode="json", exclude_defaults=True)

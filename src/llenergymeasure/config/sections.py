@@ -10,14 +10,15 @@ from llenergymeasure.config.yaml_strict import as_written
 
 
 class Section(BaseModel):
-    """Base of all configuration: frozen, unknown keys are errors, NaN and infinity too."""
+    """Base of all configuration: frozen, unknown keys are errors, NaN and infinity too. Each is built on first use."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)
 
 
 # Bounds that nobody meets, and that keep a slip of the keyboard from filling memory or overflowing a clock.
 MOST_PROMPTS = 1_000_000
 _MOST_SECONDS = 1e7
+_MOST_WATTS = 1e5
 
 Positive = Annotated[int, Field(ge=1, lt=2**31)]
 Seconds = Annotated[float, Field(ge=0, le=_MOST_SECONDS)]
@@ -80,6 +81,17 @@ class LoraConfig(Section):
         if (self.adapter_id is None) == (self.adapter_path is None):
             raise ValueError("lora needs adapter_id or adapter_path, one of them")
         return self
+
+
+class PowerConfig(Section):
+    """What NVIDIA GPUs are held to while a trial lasts: set before it, read back, and taken back after it.
+
+    With nothing given, or ``null``, boards stay as they are, which is what a sweep compares with.
+    """
+
+    cap_w: Annotated[float, Field(gt=0, le=_MOST_WATTS)] | None = Field(None, description="power cap of each board, W")
+    sm_clock_mhz: Positive | None = Field(None, description="clock of the multiprocessors, locked")
+    mem_clock_mhz: Positive | None = Field(None, description="clock of the memory, locked")
 
 
 class WarmupConfig(Section):

@@ -9,8 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from llenergymeasure.config.nested import set_at
+from llenergymeasure.config.place import user_config_path
 from llenergymeasure.config.problems import Problem, config_error, did_you_mean, problems_of
-from llenergymeasure.config.user import UserConfig, user_config_path
+from llenergymeasure.config.user import UserConfig
 from llenergymeasure.errors import ConfigError
 
 # Environment variables and the setting each one sets.

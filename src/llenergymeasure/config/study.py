@@ -38,7 +38,10 @@ class ExecutionConfig(Section):
     config_gap_seconds: Seconds = Field(0.0, description="pause between trials")
     cycle_gap_seconds: Seconds = Field(0.0, description="pause between cycles")
     max_consecutive_failures: Positive | None = Field(None, description="stop cleanly after so many")
-    trial_timeout_seconds: PositiveSeconds | None = Field(None, description="limit of a trial after loading")
+    trial_timeout_seconds: PositiveSeconds | None = Field(
+        None,
+        description="limit of a trial after loading; not given: five times what an earlier one tells, at least 600",
+    )
     max_seconds: PositiveSeconds | None = Field(None, description="time budget of the study")
     target_rel_ci: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-import platformdirs
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
 
 from llenergymeasure import plugins
+from llenergymeasure.config.place import user_config_path
 from llenergymeasure.config.problems import config_error, did_you_mean, problem, problems_of, short
 from llenergymeasure.config.sections import Seconds, Section, Text
 from llenergymeasure.config.yaml_strict import DataPath, load_yaml
@@ -128,11 +128,6 @@ def _wrong_place(path: DataPath, at: str, environments: Iterable[str]) -> list[I
         return []
     hint = did_you_mean(at, tuple(environments)) or "write local, or venv:PATH of an environment"
     return [problem(path, at, f"{short(at)} is not a place to run", hint)]
-
-
-def user_config_path() -> Path:
-    """Where the user's configuration is looked for."""
-    return Path(platformdirs.user_config_dir("llenergymeasure", appauthor=False)) / "config.yaml"
 
 
 def load_user_config(path: Path | None = None) -> UserConfig:

@@ -19,13 +19,15 @@ class Surroundings:
     """What a source may need to know and does not look up itself.
 
     ``cpu_model`` is the processor's name as the system gives it, ``visible_cpus`` the logical CPUs that may be used;
-    ``worker_pid()`` is the process whose tree does the work, ``None`` before there is one.
+    ``worker_pid()`` is the process whose tree does the work, ``None`` before there is one. ``asked_for``: the source was
+    named, and not merely tried to see what is here.
     """
 
     clock: Clock
     cpu_model: str
     visible_cpus: int
     worker_pid: Callable[[], int | None] = _no_worker
+    asked_for: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,12 @@ class EnergySource(Protocol):
     Threads: ``read`` may run in two threads at once, never for the same channel; all else comes from one thread.
 
     Exceptions: none after the source was opened. What keeps a whole source from reading is ``Unavailable``; a read that fails
-    is a reading whose status says so and whose value is NaN, never a zero and never an old value.
+    is a reading whose status says so and whose value is NaN, never a zero and never an old value. A source that breaks this is
+    read on, and what it answered against it counts as failed (``Guarded``).
+
+    Rates: a channel is read ``rate_hz`` times a second. A counter or instant power that asks for 50 or more, and is not known to
+    be updated faster than each 10 ms, is read less often, but up to 600 times a second around the instants at which it is
+    updated: one behind a network asks for less.
     """
 
     def channels(self) -> Sequence[Channel] | Unavailable:

@@ -9,7 +9,9 @@ from typing import Any
 
 from llenergymeasure.clock import Clock
 from llenergymeasure.energy.contract import EnergySource, Surroundings, Unavailable
-from llenergymeasure.energy.nvml_device import BadValue, Quantity, quantities_of
+from llenergymeasure.energy.nvml_device import quantities_of
+from llenergymeasure.energy.nvml_reads import BadValue, Quantity
+from llenergymeasure.energy.own_processes import IsOurs, OwnProcesses, cannot_tell
 from llenergymeasure.errors import EnergyError
 from llenergymeasure.model.reading import ENERGY_KINDS, Channel, Reading, Status
 
@@ -19,12 +21,14 @@ _NO_LIBRARY = "install the NVIDIA driver; in a container, start it with --gpus a
 class NvmlSource:
     """All GPUs that the driver shows, whatever ``CUDA_VISIBLE_DEVICES`` says: those not used are bystanders.
 
-    ``nvml`` is the module ``pynvml`` or an object with its functions and constants. NVML itself is thread-safe.
+    ``nvml`` is the module ``pynvml`` or an object with its functions and constants; ``is_ours`` tells the measurement's processes
+    from others on a board. NVML itself is thread-safe.
     """
 
-    def __init__(self, nvml: Any, clock: Clock) -> None:
+    def __init__(self, nvml: Any, clock: Clock, is_ours: IsOurs = cannot_tell) -> None:
         self._nvml = nvml
         self._clock = clock
+        self._is_ours = is_ours
         self._open = False
         self._quantities: dict[tuple[str, ...], Quantity] = {}
 
@@ -42,7 +46,7 @@ class NvmlSource:
         for index in range(count):
             try:
                 handle = self._nvml.nvmlDeviceGetHandleByIndex(index)
-                here = self._supported(quantities_of(self._nvml, handle))
+                here = self._supported(quantities_of(self._nvml, handle, self._is_ours))
             except (self._nvml.NVMLError, BadValue) as error:
                 silent.append(f"GPU {index}: {error}")
                 continue
@@ -97,7 +101,12 @@ class NvmlSource:
     def _status(self, error: Exception) -> Status:
         code = getattr(error, "value", None)
         nvml = self._nvml
-        if code in (nvml.NVML_ERROR_NOT_SUPPORTED, nvml.NVML_ERROR_FUNCTION_NOT_FOUND):
+        if code in (
+            nvml.NVML_ERROR_NOT_SUPPORTED,
+            nvml.NVML_ERROR_FUNCTION_NOT_FOUND,
+            nvml.NVML_ERROR_INVALID_ARGUMENT,  # a field that the driver is too old to know
+            nvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH,
+        ):
             return Status.NOT_SUPPORTED
         if code in (nvml.NVML_ERROR_GPU_IS_LOST, nvml.NVML_ERROR_RESET_REQUIRED, nvml.NVML_ERROR_GPU_NOT_FOUND):
             return Status.DEVICE_LOST
@@ -124,4 +133,4 @@ def open_source(around: Surroundings) -> EnergySource:
         import pynvml
     except ImportError as error:
         raise EnergyError(f"nvidia-ml-py cannot be imported: {error}", hint="pip install nvidia-ml-py") from error
-    return NvmlSource(pynvml, around.clock)
+    return NvmlSource(pynvml, around.clock, OwnProcesses(around.worker_pid))

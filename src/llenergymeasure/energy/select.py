@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from llenergymeasure import plugins
 from llenergymeasure.energy.contract import EnergySource, OpenSource, Surroundings, Unavailable
+from llenergymeasure.energy.guarded import Guarded, open_guarded
 from llenergymeasure.errors import EnergyError, LLEMError
 from llenergymeasure.model.reading import ENERGY_KINDS, Channel, ChannelKind, SourceVerdict, Status
 
@@ -37,6 +38,20 @@ class Selection:
     def channels(self) -> tuple[Channel, ...]:
         return tuple(channel for read in self.reads for channel in read.channels)
 
+    def verdicts_now(self) -> tuple[SourceVerdict, ...]:
+        """The verdicts, with what came to light about sources while they were read."""
+        broken = {
+            read.source.name: read.source.broken
+            for read in self.reads
+            if isinstance(read.source, Guarded) and read.source.broken
+        }
+        return tuple(
+            dataclasses.replace(verdict, usable=False, reason=broken[verdict.source])
+            if verdict.source in broken
+            else verdict
+            for verdict in self.verdicts
+        )
+
     def close(self) -> None:
         """Close the sources that were kept open."""
         for read in self.reads:
@@ -64,7 +79,10 @@ _IN_WORDS: dict[ChannelKind, str] = {
     "power_instant": "instant power",
     "power_mean": "mean power",
     "model": "estimated from CPU time",
+    "witness": "witness of the whole trial",
 }
+# What a source must read at least one of.
+_WORTH_READING: tuple[ChannelKind, ...] = (*ENERGY_KINDS, "witness")
 
 
 def select(
@@ -86,7 +104,10 @@ def select(
         )
     named = [name for name in wish if name not in (AUTO, NONE)]
     known = plugins.names("energy") if known is None else known
-    tried = [_try(name, around, load) for name in dict.fromkeys((*known, *named))]
+    tried = [
+        _try(name, dataclasses.replace(around, asked_for=name in named), load)
+        for name in dict.fromkeys((*known, *named))
+    ]
     try:
         kept = _best_of(tried) if AUTO in wish else {}
         kept |= {one.name: _named(one) for one in tried if one.name in named}
@@ -115,14 +136,14 @@ def _close(tried: Sequence[_Tried]) -> None:
 
 def _try(name: str, around: Surroundings, load: Callable[[str], OpenSource]) -> _Tried:
     try:
-        source = load(name)(around)
+        source = open_guarded(name, load(name), around)
     except LLEMError as error:
         return _Tried(name, None, (), Unavailable(str(error), error.hint))
     found = source.channels()
     if isinstance(found, Unavailable):
         return _Tried(name, source, (), found)
     well = _that_read_well(source, found)
-    if not any(channel.kind in ENERGY_KINDS for channel in well):
+    if not any(channel.kind in _WORTH_READING for channel in well):
         return _Tried(name, source, (), Unavailable("it is here, but its energy and power cannot be read now"))
     return _Tried(name, source, well)
 
@@ -177,7 +198,7 @@ def _described(channels: tuple[Channel, ...]) -> str:
     """``2 × NVIDIA H100 (gpu): energy counter, instant power``."""
     devices = {(channel.device, channel.domain): channel.device_name for channel in channels}
     names = Counter((name, domain) for (_, domain), name in devices.items())
-    kinds = dict.fromkeys(_IN_WORDS[channel.kind] for channel in channels if channel.kind in ENERGY_KINDS)
+    kinds = dict.fromkeys(_IN_WORDS[channel.kind] for channel in channels if channel.kind in _WORTH_READING)
     what = ", ".join(
         f"{f'{count} × ' if count > 1 else ''}{name} ({domain})" for (name, domain), count in names.items()
     )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from llenergymeasure.config.settings import Place
@@ -35,5 +37,7 @@ def probe(backend: str, at: str) -> Found | Missing:
 
 
 def probe_all(places: Iterable[Place]) -> dict[Place, Found | Missing]:
-    """The answers of several places, in the order given."""
-    return {place: probe(place.backend, place.at) for place in places}
+    """The answers of several places, in the order given; as many are asked at a time as there are CPUs."""
+    asked = tuple(dict.fromkeys(places))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(asked, pool.map(lambda place: probe(place.backend, place.at), asked), strict=True))

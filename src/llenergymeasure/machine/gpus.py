@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from llenergymeasure.model.machine import Gpu
@@ -61,7 +61,35 @@ def _gpu(nvml: Any, handle: Any, driver: Any) -> Gpu:
         persistence_mode=None if persistence is None else bool(persistence),
         ecc=None if ecc is None else bool(ecc[0]),
         mig=None if mig is None else bool(mig[0]),
+        virtualization=_word(_VIRTUALIZATION, ask(nvml.nvmlDeviceGetVirtualizationMode)),
+        compute_mode=_word(_COMPUTE_MODES, ask(nvml.nvmlDeviceGetComputeMode)),
+        performance_state=ask(nvml.nvmlDeviceGetPerformanceState),
+        fan_percent=ask(nvml.nvmlDeviceGetFanSpeed),
+        temperature_c=ask(nvml.nvmlDeviceGetTemperature, nvml.NVML_TEMPERATURE_GPU) or None,
+        memory_temperature_c=_field(nvml, handle, "NVML_FI_DEV_MEMORY_TEMP") or None,
+        pcie_generation=ask(nvml.nvmlDeviceGetCurrPcieLinkGeneration),
+        pcie_width=ask(nvml.nvmlDeviceGetCurrPcieLinkWidth),
+        power_smoothing_profile=_field(nvml, handle, "NVML_FI_PWR_SMOOTHING_ACTIVE_PRESET_PROFILE"),
     )
+
+
+# What the driver answers by number.
+_VIRTUALIZATION = {0: "none", 1: "passthrough", 2: "vgpu", 3: "vgpu host", 4: "vsga host"}
+_COMPUTE_MODES = {0: "default", 1: "exclusive thread", 2: "prohibited", 3: "exclusive process"}
+
+
+def _word(words: Mapping[int, str], number: int | None) -> str | None:
+    return None if number is None else words.get(number, str(number))
+
+
+def _field(nvml: Any, handle: Any, name: str) -> int | None:
+    """A field by the name of its constant; ``None`` where the binding, the driver or the board does not have it."""
+    field = getattr(nvml, name, None)
+    answer = None if field is None else _answer(nvml, nvml.nvmlDeviceGetFieldValues, handle, [field])
+    if answer is None or answer[0].nvmlReturn != nvml.NVML_SUCCESS:
+        return None
+    wide = answer[0].valueType == nvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG
+    return int(answer[0].value.ullVal if wide else answer[0].value.uiVal)
 
 
 def _answer(nvml: Any, function: Callable[..., T], *arguments: Any) -> T | None:

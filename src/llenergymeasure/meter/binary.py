@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 import threading
 from array import array
+from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -24,30 +25,37 @@ _HEADER = struct.pack("=5q", MAGIC, VERSION, _WORDS, 0, 0)
 
 
 class ReadingsWriter:
-    """Appends readings, from any thread. They reach the file when ``flush`` is called, and at the end."""
+    """Takes readings from any thread. They reach the file when ``flush`` is called, and at the end: no disk holds up a reader."""
 
     def __init__(self, path: Path) -> None:
-        self._file = open(path, "wb")  # noqa: SIM115 - held for the life of the writer
-        self._lock = threading.Lock()
-        self._file.write(_HEADER)
+        self._file = open(path, "wb", buffering=0)  # noqa: SIM115 - held for the life of the writer
+        self._taken: deque[Iterable[Reading]] = deque()
+        self._left = memoryview(_HEADER)
+        self._writing = threading.Lock()
         self.count = 0
 
     def append(self, readings: Iterable[Reading]) -> None:
-        """Take some readings. Raises ``OSError`` on a full disk."""
-        with self._lock:
-            for reading in readings:
-                self._file.write(
-                    _RECORD.pack(reading.t_ns, reading.call_ns, reading.channel, reading.status, reading.value)
-                )
-                self.count += 1
+        """Take some readings."""
+        self._taken.append(readings)
 
     def flush(self) -> None:
-        """Make what was taken visible to readers."""
-        with self._lock:
-            self._file.flush()
+        """Make what was taken visible to readers. Raises ``OSError`` on a full disk; what was not written then is kept."""
+        with self._writing:
+            records = [
+                _RECORD.pack(reading.t_ns, reading.call_ns, reading.channel, reading.status, reading.value)
+                for _ in range(len(self._taken))
+                for reading in self._taken.popleft()
+            ]
+            self.count += len(records)
+            self._left = memoryview(b"".join((self._left, *records)))
+            while self._left:
+                self._left = self._left[self._file.write(self._left) :]
 
     def close(self) -> None:
-        self._file.close()
+        try:
+            self.flush()
+        finally:
+            self._file.close()
 
 
 def read_readings(path: Path) -> Readings:

@@ -9,8 +9,9 @@ from typing import IO, Any, Literal, get_args
 
 from llenergymeasure.model.codec import CodecError, JsonValue, decode, encode, from_line, to_line
 from llenergymeasure.model.idle import IdlePower
+from llenergymeasure.model.job import PowerKnobs
 from llenergymeasure.model.machine import Interpreter, Machine, ProcessIdentity
-from llenergymeasure.model.mark import Mark
+from llenergymeasure.model.mark import Interval, Mark
 from llenergymeasure.model.reading import Channel, SourceVerdict
 from llenergymeasure.model.request import Completion
 
@@ -95,7 +96,7 @@ class PowerTrend:
 
 @dataclass(frozen=True, slots=True)
 class WarmupDone:
-    """How the warm-up ended. ``prompts`` says which prompts it used, ``power`` how its power moved at the end, where it is read."""
+    """How the warm-up ended. ``prompts`` says which prompts it used, ``power`` how its power moved at the end, if it is read."""
 
     batches: int
     seconds: float
@@ -169,6 +170,13 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
+class Worked:
+    """When a busy job worked, interval by interval as it was asked to."""
+
+    at: tuple[Interval, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Metered:
     """The meter's answer to its job: each source's verdict, and the channels it reads."""
 
@@ -199,6 +207,40 @@ class IdleReused:
     """The driver did not rest: the idle power of these sensors was measured not long ago."""
 
     idle: IdlePower
+
+
+@dataclass(frozen=True, slots=True)
+class BoardPower:
+    """One board whose cap or clocks were set: the cap that it goes back to, the one in force as read back, locked clocks."""
+
+    device: str
+    cap_before_w: float | None
+    cap_w: float | None
+    sm_clock_mhz: int | None
+    mem_clock_mhz: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PowerSet:
+    """Caps and clocks were set before anything else of the trial began."""
+
+    requested: PowerKnobs
+    boards: tuple[BoardPower, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PowerRefused:
+    """Caps and clocks could not be set; nothing is left changed."""
+
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class PowerRestored:
+    """Caps and clocks were taken back; ``problems`` says what could not be."""
+
+    problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,10 +292,14 @@ Event = (
     | MemoryFacts
     | Found
     | Missing
+    | Worked
     | Metered
     | ClockTriple
     | MeterCost
     | IdleReused
+    | PowerSet
+    | PowerRefused
+    | PowerRestored
     | Child
     | ChildExit
     | Finished

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # written by the host
 JOB = "job.json"
+BUSY = "busy.json"
 # written by the trial driver
 DRIVER_EVENTS = "driver.jsonl"
 TRACE = "trace.json"
@@ -19,6 +20,8 @@ WORKER_ERROR = "worker_error.json"
 METER_EVENTS = "meter.jsonl"
 METER_READINGS = "readings.bin"
 METER_LOG = "meter.log"
+# what the driver itself prints, should it ever
+DRIVER_LOG = "driver.log"
 # written by a prepare job, shared by the trials of a study
 PROMPTS = "prompts.json"
 INPUTS_IDS = "inputs.bin"

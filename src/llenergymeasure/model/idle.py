@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class IdleDomain:
-    """Power of one domain of one device in W, with its standard uncertainty; ``None`` where it is not known."""
+    """Power of one domain of one device in W, its standard uncertainty, and the degrees of freedom of that; ``None``: unknown."""
 
     device: str
     domain: str
     power_w: float
     u_w: float | None
+    degrees_of_freedom: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +29,4 @@ class IdlePower:
     u_w: float | None
     domains: tuple[IdleDomain, ...]
     age_s: float = 0.0
+    degrees_of_freedom: float | None = None

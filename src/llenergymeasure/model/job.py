@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from llenergymeasure.errors import LLEMError
 from llenergymeasure.model.codec import CodecError, JsonValue, decode, from_line, to_line
 from llenergymeasure.model.machine import Architecture, GitState
+from llenergymeasure.model.mark import Interval
 
 # Raised when a job or an event changes its meaning; host and worker refuse a partner of another version.
 PROTOCOL_VERSION = 1
@@ -113,6 +114,15 @@ class Protocol:
 
 
 @dataclass(frozen=True, slots=True)
+class PowerKnobs:
+    """What the boards that a trial may use are held to while it lasts. ``None``: as they are."""
+
+    cap_w: float | None = None
+    sm_clock_mhz: int | None = None
+    mem_clock_mhz: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Metering:
     """Which energy sources the meter reads, and at most how often."""
 
@@ -197,6 +207,7 @@ class TrialJob:
     draft_model: ModelRef | None = None
     lora: Lora | None = None
     cold_start: bool = False
+    power: PowerKnobs | None = None
     trust_remote_code: bool = False
     site: Site = field(default_factory=Site)
     settings: tuple[Setting, ...] = ()
@@ -271,7 +282,23 @@ class ServeJob:
     protocol_version: int = PROTOCOL_VERSION
 
 
-Job = TrialJob | MeterJob | ProbeJob | PrepareJob | ConvertJob | ServeJob
+@dataclass(frozen=True, slots=True)
+class BusyJob:
+    """Keeps all GPUs (``cuda``), or all CPUs, busy at the times that ``busy.json`` of its folder gives once it is there."""
+
+    device: Literal["cuda", "cpu"]
+    kind: Literal["busy"] = "busy"
+    protocol_version: int = PROTOCOL_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class BusyTimes:
+    """``busy.json``: when to work, on the monotonic clock, in order of time."""
+
+    at: tuple[Interval, ...]
+
+
+Job = TrialJob | MeterJob | ProbeJob | PrepareJob | ConvertJob | ServeJob | BusyJob
 _JOBS: dict[str, type[Any]] = {cls.__dataclass_fields__["kind"].default: cls for cls in get_args(Job)}
 
 

@@ -23,7 +23,10 @@ class Gpu:
     """One accelerator as its driver describes it. ``None`` where the driver does not say.
 
     ``power_limit_w`` is the limit in force, ``power_limit_default_w`` the one it leaves the factory with; ``*_clock_max_mhz``
-    are the highest clocks, ``application_*_clock_mhz`` the ones that are asked for.
+    are the highest clocks, ``application_*_clock_mhz`` the ones that are asked for. ``virtualization`` is ``none``,
+    ``passthrough`` (a whole board, handed to a virtual machine) or a way of sharing one; ``compute_mode`` says how many processes
+    may work on it. Performance state, fan, temperatures and the PCIe link are those of the moment; ``power_smoothing_profile`` is
+    the number of the active preset where power is smoothed.
     """
 
     uuid: str
@@ -41,6 +44,15 @@ class Gpu:
     persistence_mode: bool | None = None
     ecc: bool | None = None
     mig: bool | None = None
+    virtualization: str | None = None
+    compute_mode: str | None = None
+    performance_state: int | None = None
+    fan_percent: int | None = None
+    temperature_c: int | None = None
+    memory_temperature_c: int | None = None
+    pcie_generation: int | None = None
+    pcie_width: int | None = None
+    power_smoothing_profile: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,14 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Literal
 
+from llenergymeasure.model.profile import Calibration, SensorProfile
+
 Domain = Literal["gpu", "module", "package", "dram", "node", "wall"]
 
 # ``counter``: cumulative joules. ``power_*``: watts. ``model``: cumulative CPU seconds of the process tree, from which a
-# power model makes an interval of joules. The others are not energy and serve validity and plots.
+# power model makes an interval of joules. The others are no energy of a window and serve validity and plots; some have details
+# (``throttle_time`` by cause, ``processes`` and ``cpu_time`` by whose they are), ``clock_reasons`` is a mask of NVML's bits.
+# ``witness``: what another tool says of the whole trial, cumulative joules or grams, kept apart from energy that is ours.
 ChannelKind = Literal[
     "counter",
     "power_instant",
@@ -19,9 +23,20 @@ ChannelKind = Literal[
     "model",
     "temperature",
     "sm_clock",
+    "memory_clock",
     "utilisation",
     "memory",
     "throttle_time",
+    "clock_reasons",
+    "power_limit",
+    "part_power",
+    "energy_field",
+    "pcie",
+    "processes",
+    "foreign_memory",
+    "cpu_time",
+    "on_battery",
+    "witness",
 ]
 
 # The kinds from which energy is computed, the best first.
@@ -55,10 +70,11 @@ class CpuPowerModel:
 class Channel:
     """One readable quantity of one device.
 
-    ``device`` is a stable id (a GPU's UUID, ``cpu``); ``update_period_s``, ``averaging_s`` and ``lag_s`` describe the sensor and
-    are ``None`` when not known; ``resolution`` is in ``unit``; ``stated_error`` is relative (0.05 = ±5 %); ``covers`` names the
-    domains included in this one, so that sums never count a joule twice; ``detail`` tells channels of one device, domain and
-    kind apart (the cause of throttling).
+    ``device`` is a stable id (a GPU's UUID, ``cpu``). ``update_period_s`` (time between two ticks), ``averaging_s``, ``lag_s``
+    and ``duty`` (share of the time that the sensor looks at, 1 for all of it) describe the sensor and are ``None`` when not
+    known. ``resolution`` is in ``unit``; ``stated_error`` is relative (0.05 = ±5 %); ``covers`` names the domains included in
+    this one, so that sums never count a joule twice; ``detail`` tells channels of one device, domain and kind apart (the cause
+    of throttling). ``profile`` and ``calibration`` are what was found out about it on this board.
     """
 
     id: int
@@ -73,10 +89,13 @@ class Channel:
     update_period_s: float | None = None
     averaging_s: float | None = None
     lag_s: float | None = None
+    duty: float | None = None
     stated_error: float | None = None
     covers: tuple[Domain, ...] = ()
     cpu_power_model: CpuPowerModel | None = None
     detail: str = ""
+    profile: SensorProfile | None = None
+    calibration: Calibration | None = None
 
 
 @dataclass(frozen=True, slots=True)

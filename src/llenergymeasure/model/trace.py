@@ -9,6 +9,8 @@ from llenergymeasure.model.event import (
     FileCache,
     MemoryFacts,
     MeterCost,
+    PowerRestored,
+    PowerSet,
     SessionFacts,
     WarmupDone,
     WindowDone,
@@ -51,6 +53,8 @@ class TraceHead:
     file_cache: FileCache | None = None
     meter_cost: MeterCost | None = None
     idle_reused: IdlePower | None = None
+    power_set: PowerSet | None = None
+    power_restored: PowerRestored | None = None
     version: str = TRACE_VERSION
 
 

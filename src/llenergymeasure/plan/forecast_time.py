@@ -12,6 +12,12 @@ from llenergymeasure.model.machine import Architecture
 # What a trial takes beside loading and its protocol: processes starting and ending, analysis.
 _FIXED_S = 1.5
 
+# Power that is read is steady after two blocks of 5 s at the soonest.
+_POWER_S = 11.0
+
+# A trial is given up after this many times the warm-up and window that are forecast, and not sooner than this.
+_PATIENCE, _LEAST_LIMIT_S = 5.0, 600.0
+
 # For a guess: the share of an accelerator's peaks that decoding reaches; what it reaches on a logical CPU; reading a file.
 _REACHED = 0.5
 _CPU_BYTES_PER_S, _CPU_FLOPS_PER_S = 3.5e9, 5e10
@@ -96,6 +102,25 @@ def nearest(work: Work, earlier: Sequence[EarlierTrial]) -> EarlierTrial | None:
     return min(alike, key=lambda trial: _distance(work, trial), default=None)
 
 
+def time_limit_s(work: Work, earlier: Sequence[EarlierTrial]) -> float | None:
+    """Seconds after loading when a trial is given up; ``None`` where no earlier trial tells how long it may take.
+
+    That is one of the same model, engine and precision with no more requests at a time: from one with more nothing follows, since
+    few requests may be slower by any factor. A guess sets no limit. What the protocol allows by itself is always allowed.
+    """
+    like = nearest(
+        work, [one for one in earlier if one.precision == work.precision and one.concurrency <= work.concurrency]
+    )
+    if like is None:
+        return None
+    protocol = work.protocol
+    pass_s, batch_s = _pass_and_batch_s(work, like.tokens_per_second)
+    window_s = _PATIENCE * _window_s(protocol, pass_s, batch_s)
+    longest_warmup_s = protocol.warmup.max_seconds if protocol.warmup.strategy == "steady" else 0.0
+    warmup_s = max(_PATIENCE * _warmup_s(protocol, batch_s), longest_warmup_s)
+    return protocol.idle_loaded_seconds + protocol.quiet_seconds + max(_LEAST_LIMIT_S, warmup_s + window_s)
+
+
 def _distance(work: Work, trial: EarlierTrial) -> tuple[bool, float]:
     return trial.precision != work.precision, abs(math.log2(trial.concurrency / work.concurrency))
 
@@ -142,18 +167,25 @@ def accelerator(name: str, bytes_per_s: float | None, flops_per_s: float | None)
 
 def _working_s(work: Work, tokens_per_second: float, load_s: float) -> float:
     """Loading, warm-up and window: while something is computed."""
-    a_request = work.output_tokens / tokens_per_second
     if work.cold_start:
-        return load_s + a_request
-    batch_s = min(work.n, work.concurrency) * a_request
-    return load_s + _warmup_s(work.protocol, batch_s) + _window_s(work.protocol, work.n * a_request, batch_s)
+        return load_s + work.output_tokens / tokens_per_second
+    pass_s, batch_s = _pass_and_batch_s(work, tokens_per_second)
+    return load_s + _warmup_s(work.protocol, batch_s) + _window_s(work.protocol, pass_s, batch_s)
+
+
+def _pass_and_batch_s(work: Work, tokens_per_second: float) -> tuple[float, float]:
+    a_request = work.output_tokens / tokens_per_second
+    return work.n * a_request, min(work.n, work.concurrency) * a_request
 
 
 def _warmup_s(protocol: Protocol, batch_s: float) -> float:
     """As many batches as there are at least; none begins after the limit."""
     if protocol.warmup.strategy == "none":
         return 0.0
-    return min(protocol.warmup.n_warmup * batch_s, protocol.warmup.max_seconds + batch_s)
+    least_s = protocol.warmup.n_warmup * batch_s
+    if protocol.warmup.power_drift is not None:
+        least_s = max(least_s, _POWER_S)
+    return min(least_s, protocol.warmup.max_seconds + batch_s)
 
 
 def _window_s(protocol: Protocol, pass_s: float, batch_s: float) -> float:

@@ -15,6 +15,7 @@ from llenergymeasure.model.job import (
     Lora,
     Metering,
     ModelRef,
+    PowerKnobs,
     Protocol,
     Setting,
     Site,
@@ -53,6 +54,7 @@ class PlannedExperiment:
     draft_model: ModelRef | None = None
     lora: Lora | None = None
     cold_start: bool = False
+    power: PowerKnobs | None = None
     trust_remote_code: bool = False
 
 
@@ -83,7 +85,8 @@ class Execution:
 class Plan:
     """A study before it runs. ``energy`` says in words what the meter will read.
 
-    ``fingerprint`` names what results depend on and a study cannot change: boards, drivers, engines with their versions.
+    ``source_file`` is the name of the file it was read from. ``fingerprint`` names what results depend on and a study cannot
+    change: boards, drivers, engines with their versions.
     """
 
     name: str
@@ -98,6 +101,7 @@ class Plan:
     site: Site = field(default_factory=Site)
     settings: tuple[Setting, ...] = ()
     study_git: GitState | None = None
+    source_file: str | None = None
     energy: str = ""
     fingerprint: Mapping[str, str] = field(default_factory=dict)
     schema_version: str = "2.0"
@@ -137,6 +141,7 @@ def job_for(plan: Plan, trial: PlannedTrial, *, attempt: int, experiment_id: str
         draft_model=experiment.draft_model,
         lora=experiment.lora,
         cold_start=experiment.cold_start,
+        power=experiment.power,
         trust_remote_code=experiment.trust_remote_code,
         site=plan.site,
         settings=plan.settings,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -21,14 +21,19 @@ from llenergymeasure.model.job import (
     Lora,
     Metering,
     ModelRef,
+    PowerKnobs,
     Protocol,
     WarmupProtocol,
     WindowProtocol,
 )
+from llenergymeasure.plan.forecast_time import EarlierTrial, Work, time_limit_s
 from llenergymeasure.plan.plan import PlannedExperiment
 
 # The best device that is there is the one that works.
 _DEVICES = ("cuda", "xpu", "mps", "cpu")
+
+# Where no interval is asked for, drift is held against this one (measurement protocol, "steady").
+_USUAL_TARGET = 0.02
 
 # --quick: other defaults. What a configuration says itself wins.
 _QUICK_WINDOW_S, _QUICK_AT_MOST_S, _QUICK_WARMUP = 3.0, 20.0, 2
@@ -39,12 +44,17 @@ _QUIET_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class PointFacts:
-    """What was found out for one experiment: the engine, the model as that engine opens it, and its inputs."""
+    """What was found out for one experiment: the engine, the model as that engine opens it, and its inputs.
+
+    Tokens are those expected of a request, on average.
+    """
 
     found: Found
     place: Place
     model: ModelRef
     inputs: str
+    input_tokens: float
+    output_tokens: float
     measurement_config_hash: str
     draft_model: ModelRef | None = None
     lora: Lora | None = None
@@ -52,13 +62,17 @@ class PointFacts:
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """What holds for every experiment on this machine. ``metered``: a real sensor reads, so idles are worth their time."""
+    """What holds for every experiment on this machine. ``metered``: a real sensor reads, so idles are worth their time.
+
+    ``earlier`` trials tell after what time one like them is given up.
+    """
 
     native_bf16: bool
     sources: tuple[str, ...]
     metered: bool
     sampling_hz: float | None = None
     silence_seconds: Mapping[str, float] | None = None
+    earlier: Sequence[EarlierTrial] = ()
 
 
 def choose_backend(config: ExperimentConfig, present: Sequence[str], preferred: str) -> str:
@@ -76,6 +90,14 @@ def choose_backend(config: ExperimentConfig, present: Sequence[str], preferred: 
         return able[0]
     listed = ", ".join(present) or "none"
     raise ConfigError(f"no backend is given and none can be chosen (engines here: {listed})", hint="name one with -b")
+
+
+def first_of_each(identities: Iterable[Hashable]) -> tuple[int, ...]:
+    """Places of those that are not equal to an earlier one."""
+    places: dict[Hashable, int] = {}
+    for place, identity in enumerate(identities):
+        places.setdefault(identity, place)
+    return tuple(places.values())
 
 
 def device_of(config: ExperimentConfig, found: Found) -> str:
@@ -125,16 +147,32 @@ def resolve(
     *,
     quick: bool,
     run_seconds: float | None,
+    target_rel_ci: float | None = None,
 ) -> PlannedExperiment:
-    """The experiment as it will run. ``config`` has its backend."""
+    """The experiment as it will run. ``config`` has its backend.
+
+    ``run_seconds`` is the limit that the study sets, if any; ``target_rel_ci`` the half-width of the interval that it wants.
+    """
     assert config.backend is not None
     spec = backend_section.spec_of(config.backend)
     device = device_of(config, facts.found)
     precision = precision_of(config, spec, facts.model, device, host.native_bf16)
     options = config.section(config.backend) or spec.options()
     concurrency = getattr(options, spec.concurrency_option) or 1
-    limits = Limits(run_seconds=run_seconds)
-    silence = {**limits.silence_seconds, **(host.silence_seconds or {})}
+    protocol = protocol_of(config, host.metered, quick, target_rel_ci)
+    if run_seconds is None:
+        work = Work(
+            model=config.model,
+            backend=config.backend,
+            precision=precision,
+            concurrency=concurrency,
+            n=config.n,
+            input_tokens=facts.input_tokens,
+            output_tokens=facts.output_tokens,
+            protocol=protocol,
+        )
+        run_seconds = time_limit_s(work, host.earlier)
+    silence = {**Limits().silence_seconds, **(host.silence_seconds or {})}
     return PlannedExperiment(
         label=label(config, precision, concurrency, varied),
         config=config.resolved(),
@@ -151,13 +189,14 @@ def resolve(
         n=config.n,
         seed=config.random_seed,
         decoder=_decoder(config),
-        protocol=protocol_of(config, host.metered, quick),
+        protocol=protocol,
         metering=Metering(host.sources, host.sampling_hz),
         limits=Limits(run_seconds=run_seconds, silence_seconds=silence),
         weights=config.weights,
         draft_model=facts.draft_model,
         lora=facts.lora,
         cold_start=config.cold_start,
+        power=power_knobs(config),
         trust_remote_code=config.trust_remote_code,
     )
 
@@ -186,12 +225,18 @@ def short_name(model: str) -> str:
     return last.removeprefix("builtin:").removeprefix("preset:").removesuffix(".gguf") or "model"
 
 
+def power_knobs(config: ExperimentConfig) -> PowerKnobs | None:
+    """What boards are held to; ``None`` when they are left as they are."""
+    knobs = PowerKnobs(**config.power.model_dump()) if config.power is not None else PowerKnobs()
+    return None if knobs == PowerKnobs() else knobs
+
+
 def _decoder(config: ExperimentConfig) -> Decoder:
     return Decoder(**config.decoder.model_dump(exclude={"draft_model"}))
 
 
-def protocol_of(config: ExperimentConfig, metered: bool, quick: bool) -> Protocol:
-    """How rigorously. Nothing rests where nothing is metered."""
+def protocol_of(config: ExperimentConfig, metered: bool, quick: bool, target_rel_ci: float | None = None) -> Protocol:
+    """How rigorously. Nothing rests where nothing is metered, and no warm-up waits for power to be steady."""
     warmup, window, baseline = config.warmup, config.window, config.baseline
     strategy, n_warmup = warmup.strategy, warmup.n_warmup
     min_seconds, max_seconds = window.min_seconds, window.max_seconds
@@ -204,7 +249,13 @@ def protocol_of(config: ExperimentConfig, metered: bool, quick: bool) -> Protoco
             max_seconds = max(_QUICK_AT_MOST_S, min_seconds)
     rest = baseline.enabled and metered
     return Protocol(
-        warmup=WarmupProtocol(strategy, n_warmup, warmup.max_seconds, warmup.cv_target),
+        warmup=WarmupProtocol(
+            strategy,
+            n_warmup,
+            warmup.max_seconds,
+            warmup.cv_target,
+            power_drift=(target_rel_ci or _USUAL_TARGET) / 4 if metered and strategy == "steady" else None,
+        ),
         window=WindowProtocol(min_seconds, max_seconds),
         idle_seconds=baseline.duration_seconds if rest and not quick else 0.0,
         idle_max_age_seconds=baseline.max_age_seconds,

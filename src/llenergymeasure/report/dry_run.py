@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from llenergymeasure.report.table import Column, render
 from llenergymeasure.schema.dry_run import DryRun, PlannedPoint
 from llenergymeasure.schema.numbers import MISSING, counted, duration, mebibytes, with_unit
+from llenergymeasure.schema.table import Column, render
 
 # Trials whose order is written out; every cycle begins a line.
 _MOST_IN_ORDER = 200
@@ -32,6 +32,7 @@ def dry_run_lines(plan: DryRun, width: int | None = None) -> Iterator[str]:
     for letter, basis in enumerate(bases):
         yield f"Basis {_letters(letter)}   {basis}"
     yield from _reasons(plan.points)
+    yield from _limits(plan.points)
     yield from _order(plan)
     for point in plan.skipped:
         yield f"Skipped   {point.label}: {point.reason}"
@@ -80,6 +81,16 @@ def _reasons(points: Sequence[PlannedPoint]) -> Iterator[str]:
     joules = [point.time.joules_reason for point in points if point.time.joules is None and point.time.joules_reason]
     for why in dict.fromkeys(joules):
         yield f"No energy forecast: {why}"
+
+
+def _limits(points: Sequence[PlannedPoint]) -> Iterator[str]:
+    """After what time a trial that does not end is given up."""
+    known = sorted(limit for point in points if (limit := point.time.limit_seconds) is not None)
+    if known:
+        least, most = duration(known[0]), duration(known[-1])
+        unlimited = len(points) - len(known)
+        rest = f"; no limit for {counted(unlimited, 'experiment')} that no earlier trial tells of" if unlimited else ""
+        yield f"Limit     a trial is given up {least if least == most else f'{least} to {most}'} after loading{rest}"
 
 
 def _order(plan: DryRun) -> Iterator[str]:

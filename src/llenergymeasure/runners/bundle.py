@@ -23,6 +23,8 @@ _FILES = (
     "plugins.py",
     "units.py",
     "testing/__init__.py",
+    "testing/live_power.py",
+    "testing/mapped_backend.py",
     "testing/simulated_backend.py",
 )
 _FOLDERS = ("backends", "model", "worker")

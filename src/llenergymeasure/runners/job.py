@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from llenergymeasure.model.folder import JOB, WORKER_ERROR, WORKER_EVENTS, WORKE
 from llenergymeasure.model.job import Job, job_text
 from llenergymeasure.model.outcome import Failure
 from llenergymeasure.runners.contract import Runner
+from llenergymeasure.runners.ended import ended
 
 _POLL_S = 0.1
 
@@ -34,13 +34,13 @@ def run_job(
     waited_s = 0.0
     try:
         while True:
-            ended = _ended(process)
+            over = ended(process, _POLL_S)
             for event in tail.new():
                 if isinstance(event, Unreadable):
                     raise BackendError(f"{job.kind} job: the worker wrote an event that cannot be read: {event.reason}")
                 events.append(event)
                 on_event(event)
-            if ended:
+            if over:
                 break
             waited_s += _POLL_S
             if waited_s > timeout_s:
@@ -50,19 +50,12 @@ def run_job(
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     if process.returncode != 0 or not any(isinstance(event, Finished) for event in events):
-        raise _failed(folder, job.kind, process.returncode)
+        raise failed(folder, job.kind, process.returncode)
     return tuple(events)
 
 
-def _ended(process: subprocess.Popen[bytes]) -> bool:
-    try:
-        process.wait(_POLL_S)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
-
-
-def _failed(folder: Path, kind: str, returncode: int) -> BackendError:
+def failed(folder: Path, kind: str, returncode: int) -> BackendError:
+    """Why a worker did not do its job: in its own words, else by its exit status."""
     try:
         failure = decode(Failure, json.loads((folder / WORKER_ERROR).read_text(encoding="utf-8")))
         return BackendError(failure.message, hint=failure.hint)

@@ -24,13 +24,17 @@ class MemoryOutlook(Record):
 
 
 class TimeOutlook(Record):
-    """Seconds and joules of one trial, and by what they are told; ``guessed`` where nothing like it was measured before."""
+    """Seconds and joules of one trial, and by what they are told; ``guessed`` where nothing like it was measured before.
+
+    ``limit_seconds``: a trial is given up so long after loading; ``None`` is never.
+    """
 
     seconds: float | None
     joules: float | None
     basis: str
     guessed: bool
     joules_reason: str | None = None
+    limit_seconds: float | None = None
 
 
 class PlannedPoint(Record):

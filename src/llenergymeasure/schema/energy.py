@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from llenergymeasure.schema.quantity import Grade, Quantity, Record, missing
 
@@ -37,11 +37,48 @@ class BaselinePower(Record):
     quiet: Quantity = missing("W", _OLDER)
 
 
+class CrossCheck(Record):
+    """What two meters of one domain of one device gave for the window, as they were read; the first counts.
+
+    ``ratio`` is the first over the other. Where it is more than 2 % from 1, and more than the uncertainty of both but their gain
+    explains, they do not agree, and the intervals reach from one to the other.
+    """
+
+    device: str
+    domain: str
+    source: str
+    kind: str
+    energy_j: float
+    other_source: str
+    other_kind: str
+    other_energy_j: float
+    ratio: float
+    agrees: bool
+
+
+class Witness(Record):
+    """What another tool says of the whole trial, loading and rest included. It is never part of our energy.
+
+    ``says`` repeats what the tool says of itself and of what it looks at; some of that may be guessed. ``co2e_g`` is by its own
+    table of grids. ``None`` with a reason where it gave nothing.
+    """
+
+    source: str
+    scope: Literal["trial"] = "trial"
+    says: str
+    energy_j: float | None = None
+    co2e_g: float | None = None
+    duration_s: float | None = None
+    reason: str | None = None
+
+
 class EnergyGroup(Record):
     """Energy by device. ``bystanders`` were read and did not work; they are never summed.
 
     ``load_energy_j`` is what opening the model took; ``energy_per_device_j`` holds the parts of the headline; ``prefill_j`` and
-    ``decode_j`` split it by phase.
+    ``decode_j`` split it by phase. ``node_j`` adds up all that was metered on the machine, bystanders too, and ``node_missing``
+    names what no meter saw. ``sensor_profiles`` holds, for each channel that energy was read of, what was found out about it.
+    ``start_temperature_c`` is that of each device as the window began; ``witnesses`` are other tools beside ours.
     """
 
     domains: tuple[DomainEnergy, ...] = ()
@@ -52,6 +89,12 @@ class EnergyGroup(Record):
     energy_per_device_j: Mapping[str, float] = {}
     prefill_j: Quantity = missing("J", _OLDER)
     decode_j: Quantity = missing("J", _OLDER)
+    cross_checks: tuple[CrossCheck, ...] = ()
+    node_j: Quantity = missing("J", _OLDER)
+    node_missing: tuple[str, ...] = ()
+    witnesses: tuple[Witness, ...] = ()
+    sensor_profiles: tuple[Mapping[str, Any], ...] = ()
+    start_temperature_c: Mapping[str, float] = {}
 
 
 class MultiGpuGroup(Record):

@@ -26,6 +26,15 @@ class GpuRecord(Record):
     persistence_mode: bool | None = None
     ecc: bool | None = None
     mig: bool | None = None
+    virtualization: str | None = None
+    compute_mode: str | None = None
+    performance_state: int | None = None
+    fan_percent: int | None = None
+    temperature_c: int | None = None
+    memory_temperature_c: int | None = None
+    pcie_generation: int | None = None
+    pcie_width: int | None = None
+    power_smoothing_profile: int | None = None
 
 
 class InterpreterRecord(Record):

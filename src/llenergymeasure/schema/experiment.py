@@ -7,12 +7,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from llenergymeasure.schema.contention import Contention
 from llenergymeasure.schema.energy import CarbonGroup, CostGroup, DerivedGroup, EnergyGroup, MultiGpuGroup
 from llenergymeasure.schema.environment import EnvironmentGroup
 from llenergymeasure.schema.load import SCHEMA_VERSION, load
 from llenergymeasure.schema.performance import ComputeGroup, LatencyGroup, MemoryGroup, TokenGroup, UtilisationGroup
 from llenergymeasure.schema.published import PublishedBeside
 from llenergymeasure.schema.quantity import Quantity, Record, missing
+from llenergymeasure.schema.uncertainty import BudgetLine
 from llenergymeasure.schema.validity import Validity
 
 
@@ -31,7 +33,8 @@ class MethodGroup(Record):
 
     Of a ``cold_start`` the window holds loading and one request; ``first_token_s`` is from its begin to the first token.
     ``files_in_memory`` is the share of the model's files that the operating system held in memory before they were loaded;
-    ``meter_cpu`` the share of one core that the meter took. ``None`` is not known.
+    ``meter_cpu`` the share of one core that the meter took. ``None`` is not known. ``contention`` says whether the devices that
+    worked were the trial's alone.
     """
 
     measurement_methodology: str
@@ -51,6 +54,7 @@ class MethodGroup(Record):
     first_token_s: float | None = None
     files_in_memory: float | None = None
     meter_cpu: float | None = None
+    contention: Contention = Contention()
 
 
 class ExperimentResult(Record):
@@ -90,7 +94,7 @@ class ExperimentResult(Record):
     multi_gpu: MultiGpuGroup | None = None
     published: tuple[PublishedBeside, ...] = ()
     method: MethodGroup
-    uncertainty_budget: tuple[Mapping[str, Any], ...]
+    uncertainty_budget: tuple[BudgetLine, ...]
     validity: Validity
     environment: EnvironmentGroup
     provenance: Mapping[str, Any]

@@ -126,10 +126,14 @@ class UtilisationGroup(Record):
 
     ``accelerator_percent``: time in which a kernel ran, ``memory_bandwidth_percent``: time in which memory was read or written,
     both as the driver counts them and over the devices that worked; ``cpu_percent``: CPU time of the worker's processes over that
-    of the CPUs they may use. ``reasons`` says why a field is ``None``.
+    of the CPUs they may use. ``*_clock_mhz`` are means over the devices that worked; ``throttled_s`` holds the seconds in which
+    something held clocks down, by cause, of the device on which it was longest. ``reasons`` says why a field is ``None``.
     """
 
     accelerator_percent: float | None = None
     memory_bandwidth_percent: float | None = None
     cpu_percent: float | None = None
+    sm_clock_mhz: float | None = None
+    memory_clock_mhz: float | None = None
+    throttled_s: Mapping[str, float] | None = None
     reasons: Mapping[str, str] = {}

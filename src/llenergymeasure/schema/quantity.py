@@ -12,7 +12,7 @@ Grade = Literal["A", "B+", "B", "C", "D"]
 class Record(BaseModel):
     """Base of all result models: frozen, no NaN or infinity, fields of a newer minor version kept."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False, defer_build=True)
 
 
 class Interval(Record):

@@ -28,6 +28,8 @@ class Aggregate(Record):
     then ``verdict_reason`` says why. ``ratio_to_best`` is this over the best with its 95 % interval for this comparison alone
     (the verdict takes all of them into account), by ``comparison_method``: paired over the cycles that both have, or unpaired.
     ``memory_bytes`` is what the worker process held at most, ``device_memory_bytes`` what the engine held on its devices.
+    ``energy_per_k`` is the share of energy that a kelvin of start temperature costs, where the cycles of the study show it: it is
+    taken out of the comparison (analysis of covariance), and the numbers of each experiment stay as they are.
     """
 
     label: str
@@ -47,6 +49,7 @@ class Aggregate(Record):
     verdict_reason: str | None = None
     comparison_method: ComparisonMethod | None = None
     ratio_to_best: Quantity | None = None
+    energy_per_k: float | None = None
 
 
 class Tier(Record):
@@ -95,6 +98,20 @@ class PhaseSplit(Record):
     decode_j_per_output_token: Quantity
 
 
+class UsedEnvironment(Record):
+    """Where an engine of the study ran: a named environment, or the place of a backend.
+
+    ``versions`` are those that its results name: more than one when the engine changed while the study was going on, none while
+    nothing ran there.
+    """
+
+    name: str
+    backend: str
+    at: str
+    engine: str | None = None
+    versions: tuple[str, ...] = ()
+
+
 class FailedTrial(Record):
     """A trial that failed or was interrupted."""
 
@@ -111,6 +128,7 @@ class FailedTrial(Record):
 class StudyResult(Record):
     """``study_summary.json``. On disk each trial has its own result; ``results`` reads them when they are not in memory.
 
+    ``source_file`` is the name of the file that the study was read from; ``None`` for one made in Python or from flags alone.
     ``tiers`` ranks the experiments; ``comparability`` lists the pairs that are not simply comparable. Verdicts are about
     repeatability: what all trials share on this machine, the error of a sensor or of an estimate, is in none of them.
     """
@@ -122,6 +140,8 @@ class StudyResult(Record):
     started_at: datetime
     completed_at: datetime
     measurement_protocol: Mapping[str, Any]
+    source_file: str | None = None
+    environments: tuple[UsedEnvironment, ...] = ()
     outcome: Literal["complete", "failed_trials", "limit", "interrupted"]
     planned: int
     ran: int
@@ -153,6 +173,12 @@ class StudyResult(Record):
     def best(self) -> Aggregate | None:
         """The best experiment, or ``None`` when nothing valid ran."""
         return next((aggregate for aggregate in self.aggregates if aggregate.best), None)
+
+    def summary(self) -> str:
+        """The study as a person reads it: its table, which experiment is best, what was skipped and what failed."""
+        from llenergymeasure.schema.study_table import study_lines
+
+        return "\n".join(study_lines(self))
 
     def to_dataframe(self) -> Any:
         """One flat row a completed trial: a pandas data frame, else a polars one, else a ``pyarrow.Table``: as installed."""

@@ -9,7 +9,7 @@ from llenergymeasure.config.settings import Settings
 from llenergymeasure.model.reading import SourceVerdict
 
 # Sources with nothing behind them that has an idle of its own.
-_NO_SENSOR = ("estimate", "none")
+_NO_SENSOR = ("estimate", "codecarbon", "none")
 
 
 def energy_in_words(verdicts: Sequence[SourceVerdict]) -> str:

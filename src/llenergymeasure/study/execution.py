@@ -8,6 +8,7 @@ from llenergymeasure.config.expand import Skipped
 from llenergymeasure.config.study import StudyConfig
 from llenergymeasure.errors import ConfigError
 from llenergymeasure.plan.plan import FIRST_STAGE_CYCLES, Execution, SkippedPoint
+from llenergymeasure.schema.numbers import counted
 from llenergymeasure.study.options import RunOptions
 
 
@@ -36,6 +37,11 @@ def execution_of(study: StudyConfig, options: RunOptions, design: str) -> Execut
 def skipped_points(points: Sequence[Skipped]) -> tuple[SkippedPoint, ...]:
     """The points that are not valid, by what is their own."""
     return tuple(SkippedPoint(_name(point), point.reason) for point in points)
+
+
+def equal_once_resolved(count: int) -> str:
+    """What to say of points that were written differently and are the same measurement."""
+    return f"{counted(count, 'point')} merged: equal to an earlier one once engine and data are known"
 
 
 def no_valid_point(study: StudyConfig) -> ConfigError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from llenergymeasure import plugins
 from llenergymeasure.config import backend_section
@@ -12,6 +13,7 @@ from llenergymeasure.config.experiment import ExperimentConfig
 from llenergymeasure.config.hashing import measurement_config_hash
 from llenergymeasure.config.settings import Place
 from llenergymeasure.datasets.contract import Dataset
+from llenergymeasure.datasets.lengths import TokenLengths, token_lengths
 from llenergymeasure.datasets.resolve import choose, file_of, open_dataset
 from llenergymeasure.errors import ConfigError, EnergyError, LLEMError, PreFlightError
 from llenergymeasure.machine.engines import probe_all
@@ -23,10 +25,12 @@ from llenergymeasure.model.job import ModelRef, PrepareJob
 from llenergymeasure.models.adapters import find_adapter
 from llenergymeasure.models.progress import Say
 from llenergymeasure.models.resolve import find_model
-from llenergymeasure.plan.resolve import HostFacts, PointFacts, choose_backend, context_limit, inputs_name
+from llenergymeasure.plan.resolve import HostFacts, PointFacts, choose_backend, context_limit, device_of, inputs_name
+from llenergymeasure.store.earlier import earlier_trials
 from llenergymeasure.study.convert import as_opened
 from llenergymeasure.study.energy import energy_in_words, energy_wish, reads_sensor
 from llenergymeasure.study.options import WARMUP_PROMPTS, RunOptions
+from llenergymeasure.study.power import power_problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +66,25 @@ class Gathered:
     inputs: tuple[InputsWanted, ...]
 
 
-def gather(points: Sequence[Point], options: RunOptions, say: Say) -> Gathered:
+def gather(points: Sequence[Point], options: RunOptions, results_dir: Path, say: Say) -> Gathered:
     """The facts for these points. Raises ``PreFlightError`` with everything that is missing."""
-    return _Gathering(points, options, say).run()
+    return _Gathering(points, options, results_dir, say).run()
 
 
 class _Gathering:
     """Collects problems on the way; each engine, model and dataset is looked at once."""
 
-    def __init__(self, points: Sequence[Point], options: RunOptions, say: Say) -> None:
+    def __init__(self, points: Sequence[Point], options: RunOptions, results_dir: Path, say: Say) -> None:
         self._points = points
         self._options = options
+        self._results_dir = results_dir
         self._settings = options.settings
         self._say = say
         self._problems: list[str] = []
         self._models: dict[tuple[str, str | None, str], ModelRef | None] = {}
         self._datasets: dict[str, Dataset | None] = {}
         self._inputs: dict[str, InputsWanted] = {}
+        self._known_lengths: dict[str, TokenLengths] = {}
         self._energy = ""
 
     def run(self) -> Gathered:
@@ -91,6 +97,9 @@ class _Gathering:
         places = [self._settings.place_of(str(config.backend), config.environment) for config in configs]
         uses = [Use(config.model, place) for config, place in zip(configs, places, strict=True)]
         facts = [self._facts(config, place, found, uses) for config, place in zip(configs, places, strict=True)]
+        placed_on = zip(configs, places, strict=True)
+        on = [(config, device_of(config, found[place])) for config, place in placed_on if place in found]
+        self._problems += power_problems(on, ask=True)
         if self._problems:
             raise PreFlightError(tuple(dict.fromkeys(self._problems)))
         whole = tuple(fact for fact in facts if fact is not None)
@@ -134,6 +143,7 @@ class _Gathering:
             metered,
             advanced.sampling_hz,
             {str(phase): seconds for phase, seconds in advanced.silence_seconds.items()},
+            earlier_trials(self._results_dir),
         )
 
     def _sources(self) -> tuple[tuple[str, ...], bool]:
@@ -186,7 +196,25 @@ class _Gathering:
             return None
         in_file = file_of(config.dataset, base=self._options.base) is not None
         config_hash = measurement_config_hash(config, dataset.sha256 if in_file else None)
-        return PointFacts(engine, place, model, inputs, config_hash, draft_model, lora)
+        lengths = self._lengths(config)
+        return PointFacts(
+            found=engine,
+            place=place,
+            model=model,
+            inputs=inputs,
+            input_tokens=lengths.mean_input,
+            output_tokens=lengths.mean_output,
+            measurement_config_hash=config_hash,
+            draft_model=draft_model,
+            lora=lora,
+        )
+
+    def _lengths(self, config: ExperimentConfig) -> TokenLengths:
+        key = f"{config.dataset!r}:{config.max_input_tokens}:{config.n}:{config.decoder.max_new_tokens}"
+        if key not in self._known_lengths:
+            found = token_lengths(config, base=self._options.base, prompts=config.n + WARMUP_PROMPTS)
+            self._known_lengths[key] = found
+        return self._known_lengths[key]
 
     def _model(self, name: str, revision: str | None, weights: str) -> ModelRef | None:
         key = (name, revision, weights)

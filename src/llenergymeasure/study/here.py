@@ -11,6 +11,7 @@ from llenergymeasure import plugins
 from llenergymeasure.backends.contract import BackendSpec
 from llenergymeasure.backends.described import DescribedBackend
 from llenergymeasure.backends.memory import PRECISION_BYTES
+from llenergymeasure.config.expand import Point
 from llenergymeasure.config.experiment import ExperimentConfig
 from llenergymeasure.config.hashing import measurement_config_hash
 from llenergymeasure.config.settings import Place
@@ -133,9 +134,12 @@ class Here:
             key, lambda: token_lengths(config, base=self._options.base, prompts=config.n + WARMUP_PROMPTS)
         )
 
-    def config_hash(self, config: ExperimentConfig) -> str:
+    def config_hash(self, config: ExperimentConfig, point: Point) -> str:
         """The hash of what is measured; a dataset file that cannot be read is a problem, and enters by its name."""
-        return measurement_config_hash(config, self._once(("data", repr(config.dataset)), lambda: self._sha256(config)))
+        sha256 = self._once(("data", repr(config.dataset)), lambda: self._sha256(config))
+        if sha256 is None and config is point.config:
+            return point.hash_as_written
+        return measurement_config_hash(config, sha256)
 
     def _sha256(self, config: ExperimentConfig) -> str | None:
         if file_of(config.dataset, base=self._options.base) is None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from llenergymeasure.clock import Clock
-from llenergymeasure.model.event import EventTail
+from llenergymeasure.model.event import EventTail, Finished
 from llenergymeasure.model.folder import JOB, WORKER_EVENTS
 from llenergymeasure.model.job import job_text
 from llenergymeasure.model.outcome import Failure
@@ -99,7 +99,7 @@ class Loop:
             self.record.stopped = self._reason_to_stop(begin_ns, failures, interrupts)
             if self.record.stopped:
                 break
-            outcome = self._run_trial(attempt, interrupts)
+            outcome = self._run_trial(attempt, interrupts, more=bool(queue))
             failures = failures + 1 if isinstance(outcome, Failure) else 0
             before = attempt.trial
         self.record.interrupted = interrupts.count > 0
@@ -153,14 +153,14 @@ class Loop:
             self._observer.waiting(left_s)
             self._clock.sleep(min(left_s, _POLL_S))
 
-    def _run_trial(self, attempt: Attempt, interrupts: Interrupts) -> ExperimentResult | Failure:
-        """One attempt at one trial, from its folder to its outcome."""
+    def _run_trial(self, attempt: Attempt, interrupts: Interrupts, *, more: bool) -> ExperimentResult | Failure:
+        """One attempt at one trial, from its folder to its outcome; ``more`` are to follow."""
         experiment = self.plan.experiment_of(attempt.trial)
         folder = self._open_folder(attempt, experiment)
         self._observer.trial_begins(attempt.trial, experiment, attempt.number)
         self._journal.running(attempt.trial.number, attempt.number, folder.name)
         live = LiveTrial(folder, min(experiment.concurrency, experiment.n), self._clock)
-        self._wait(self._scheduler.submit(folder), folder, live, interrupts)
+        self._wait(self._scheduler.submit(folder), folder, live, interrupts, more=more)
         outcome = settle(folder)
         self._enter(attempt.trial, folder.name, outcome)
         self._write(attempt, folder.name, outcome)
@@ -190,14 +190,19 @@ class Loop:
         write_text(folder / JOB, job_text(job))
         return folder
 
-    def _wait(self, handle: Handle, folder: Path, live: LiveTrial, interrupts: Interrupts) -> None:
-        """Wait for a driver and pass on what its worker says. First interrupt: finish the batch; second: end it now."""
+    def _wait(self, handle: Handle, folder: Path, live: LiveTrial, interrupts: Interrupts, *, more: bool) -> None:
+        """Wait for a driver and pass on what its worker says. First interrupt: finish the batch; second: end it now.
+
+        When the worker has finished nothing is measured any more: the next driver may start while this one joins its trace.
+        """
         tail, seen = EventTail(folder / WORKER_EVENTS), 0
         while True:
-            ended = handle.poll() is not None
+            ended = handle.poll(_POLL_S) is not None
             for event in tail.new():
                 live.event(event)
                 self._observer.trial_event(event)
+                if more and isinstance(event, Finished):
+                    self._scheduler.ahead(folder.parent)
             if ended:
                 return
             self._observer.trial_live(live.look())
@@ -208,7 +213,6 @@ class Loop:
                 else:
                     handle.kill()
                 seen += 1
-            self._clock.sleep(_POLL_S)
 
     def _enter(self, trial: PlannedTrial, name: str, outcome: ExperimentResult | Failure) -> None:
         self.record.outcomes[trial.number] = outcome

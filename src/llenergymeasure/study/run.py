@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -23,15 +24,14 @@ from llenergymeasure.machine.git_state import git_state
 from llenergymeasure.machine.snapshot import snapshot
 from llenergymeasure.model.event import Found
 from llenergymeasure.models.cache import use_hub_cache
-from llenergymeasure.plan.extend import Changes, changes, extended
+from llenergymeasure.plan.extend import Changes, changes, extended, identity
 from llenergymeasure.plan.order import order
 from llenergymeasure.plan.plan import Plan, PlannedExperiment
-from llenergymeasure.plan.resolve import resolve
+from llenergymeasure.plan.resolve import first_of_each, resolve
 from llenergymeasure.report.log import Logged, StudyLog
 from llenergymeasure.report.observer import Observer, Several
 from llenergymeasure.schema.study import StudyResult
 from llenergymeasure.store.atomic import write_text
-from llenergymeasure.store.columns import write_tables
 from llenergymeasure.store.layout import (
     INPUTS_FOLDER,
     JOURNAL,
@@ -44,18 +44,16 @@ from llenergymeasure.store.layout import (
     place_problem,
 )
 from llenergymeasure.study.devices import alone_on, devices_of
-from llenergymeasure.study.execution import execution_of, no_valid_point, skipped_points
+from llenergymeasure.study.execution import equal_once_resolved, execution_of, no_valid_point, skipped_points
 from llenergymeasure.study.gather import Gathered, gather
 from llenergymeasure.study.inputs import copy_inputs, prepare_inputs
 from llenergymeasure.study.interrupts import Interrupts
 from llenergymeasure.study.journal import Journal, plan_with
-from llenergymeasure.study.loop import Loop
 from llenergymeasure.study.manifest import read_manifest, write_manifest
 from llenergymeasure.study.memory import memory_warnings
 from llenergymeasure.study.notify import notify
 from llenergymeasure.study.options import RunOptions
 from llenergymeasure.study.site import settings_of, site_of
-from llenergymeasure.study.summary import summarise
 
 
 def start(study: StudyConfig, results_dir: Path, options: RunOptions, observer: Observer) -> StudyResult:
@@ -66,9 +64,10 @@ def start(study: StudyConfig, results_dir: Path, options: RunOptions, observer: 
             (f"{results_dir}: results cannot be written there: {problem} (choose another place with -o)",)
         )
     use_hub_cache(options.settings.values.output.model_cache_dir)
+    threading.Thread(target=_import_ahead, daemon=True).start()
     with StudyLog() as log:
         observer = Several((observer, Logged()))
-        plan, gathered = make_plan(study, options, observer)
+        plan, gathered = make_plan(study, options, results_dir, observer)
         prepare_inputs(gathered.inputs, observer.say)
         name = single_name(plan.experiments[0]) if options.single else plan.name
         folder = new_study_folder(results_dir, name, utc_now())
@@ -122,7 +121,7 @@ def _topped_up(
     agree: Callable[[Changes], bool],
 ) -> Plan:
     """The plan with what ``study`` adds and leaves out, journalled."""
-    wanted, gathered = make_plan(study, options, observer)
+    wanted, gathered = make_plan(study, options, folder.parent, observer)
     found = changes(plan, wanted)
     if found.any and not agree(found):
         raise ConfigError(
@@ -159,19 +158,31 @@ def _fingerprint_now(plan: Plan) -> dict[str, str]:
     return fingerprint(snapshot(), {name: found.version for name, found in answers.items() if isinstance(found, Found)})
 
 
-def make_plan(study: StudyConfig, options: RunOptions, observer: Observer) -> tuple[Plan, Gathered]:
+def make_plan(study: StudyConfig, options: RunOptions, results_dir: Path, observer: Observer) -> tuple[Plan, Gathered]:
     """The plan of a study and the facts behind it. Raises ``ConfigError`` when no point is valid."""
     expansion = study.expansion
     if not expansion.points:
         raise no_valid_point(study)
     for notice in expansion.notices:
         observer.say(notice)
-    gathered = gather(expansion.points, options, observer.say)
-    run_seconds = study.execution.trial_timeout_seconds
-    experiments = tuple(
-        resolve(config, point.varied, facts, gathered.host, quick=options.quick, run_seconds=run_seconds)
+    gathered = gather(expansion.points, options, results_dir, observer.say)
+    asked = study.execution
+    resolved = [
+        resolve(
+            config,
+            point.varied,
+            facts,
+            gathered.host,
+            quick=options.quick,
+            run_seconds=asked.trial_timeout_seconds,
+            target_rel_ci=asked.target_rel_ci,
+        )
         for point, config, facts in zip(expansion.points, gathered.configs, gathered.facts, strict=True)
-    )
+    ]
+    experiments = tuple(resolved[place] for place in first_of_each(map(identity, resolved)))
+    equal = len(resolved) - len(experiments)
+    if equal:
+        observer.say(equal_once_resolved(equal))
     design = study_design_hash((found.measurement_config_hash, found.environment) for found in experiments)
     execution = execution_of(study, options, design)
     trials = order(len(experiments), execution.n_cycles, execution.cycle_order, execution.order_seed)
@@ -181,7 +192,7 @@ def make_plan(study: StudyConfig, options: RunOptions, observer: Observer) -> tu
         experiments=experiments,
         trials=trials,
         skipped=skipped_points(expansion.skipped),
-        merged=expansion.merged,
+        merged=expansion.merged + equal,
         execution=execution,
         created_at=utc_now().isoformat(),
         llenergymeasure_version=__version__,
@@ -190,12 +201,24 @@ def make_plan(study: StudyConfig, options: RunOptions, observer: Observer) -> tu
         energy=gathered.energy,
         fingerprint=fingerprint(snapshot(), gathered.engines),
         study_git=None if options.source_name is None else git_state(options.base / options.source_name),
+        source_file=options.source_name,
     )
     return plan, gathered
 
 
+def _import_ahead() -> None:
+    """What running needs and planning does not: imported while the engines are asked, which takes longer."""
+    import llenergymeasure.store.columns
+    import llenergymeasure.study.loop
+    import llenergymeasure.study.summary  # noqa: F401
+
+
 def _run(plan: Plan, folder: Path, options: RunOptions, observer: Observer) -> StudyResult:
     """Run what is left of a plan, under the folder's lock, and write what came of it."""
+    from llenergymeasure.store.columns import write_tables
+    from llenergymeasure.study.loop import Loop
+    from llenergymeasure.study.summary import summarise
+
     lock = FileLock(folder / LOCK)
     try:
         lock.acquire(timeout=0)
@@ -203,15 +226,14 @@ def _run(plan: Plan, folder: Path, options: RunOptions, observer: Observer) -> S
         raise StoreError(f"{folder}: another llem is running this study", hint="wait for it, or stop it") from error
     clock = MonotonicClock()
     devices = devices_of((one.device for one in plan.experiments), snapshot(), os.environ) if options.lock else ()
-    with lock, alone_on(devices, clock, observer.say), _resumable(folder), Interrupts() as interrupts:
-        loop = Loop(
-            folder,
-            plan,
-            plugins.load("schedulers", "local")(),
-            clock,
-            observer,
-            retry_failed=options.retry_failed,
-        )
+    with (
+        lock,
+        alone_on(devices, clock, observer.say),
+        _resumable(folder),
+        Interrupts() as interrupts,
+        closing(plugins.load("schedulers", "local")()) as scheduler,
+    ):
+        loop = Loop(folder, plan, scheduler, clock, observer, retry_failed=options.retry_failed)
         left = loop.take_stock()
         observer.planned(plan, str(folder), len(left))
         record = loop.run(left, interrupts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
@@ -12,7 +13,7 @@ from llenergymeasure.model.codec import encode
 from llenergymeasure.model.outcome import Failure
 from llenergymeasure.plan.plan import FIRST_STAGE_CYCLES, Plan
 from llenergymeasure.schema.experiment import ExperimentResult
-from llenergymeasure.schema.study import FailedTrial, SkippedPoint, StudyResult
+from llenergymeasure.schema.study import FailedTrial, SkippedPoint, StudyResult, UsedEnvironment
 from llenergymeasure.store.layout import RESULT, TRIALS_FOLDER
 from llenergymeasure.study.loop import Record
 
@@ -30,6 +31,8 @@ def summarise(plan: Plan, record: Record, folder: Path, started_at: datetime, co
         started_at=started_at,
         completed_at=completed_at,
         measurement_protocol=encode(plan.execution),
+        source_file=plan.source_file,
+        environments=tuple(_environments(plan, record)),
         outcome=_outcome(record, bool(failed)),
         planned=len(plan.trials),
         ran=len(results),
@@ -51,6 +54,25 @@ def summarise(plan: Plan, record: Record, folder: Path, started_at: datetime, co
     )
 
 
+def _environments(plan: Plan, record: Record) -> Iterator[UsedEnvironment]:
+    """Each place where experiments of the plan run, with the engine as the results from there name it."""
+    places = {one.environment or one.backend.name: one for one in plan.experiments}
+    versions: dict[str, dict[str, str | None]] = {name: {} for name in places}
+    for trial in plan.trials:
+        experiment, outcome = plan.experiment_of(trial), record.outcomes.get(trial.number)
+        if isinstance(outcome, ExperimentResult) and outcome.environment.engine_version is not None:
+            name = experiment.environment or experiment.backend.name
+            versions[name][outcome.environment.engine_version] = outcome.environment.engine
+    for name, experiment in places.items():
+        yield UsedEnvironment(
+            name=name,
+            backend=experiment.backend.name,
+            at=experiment.runner,
+            engine=next(iter(versions[name].values()), None),
+            versions=tuple(versions[name]),
+        )
+
+
 def _design(plan: Plan) -> Design:
     """A cycle is a block unless each experiment ran all of its own in a row."""
     return Design(
@@ -60,16 +82,13 @@ def _design(plan: Plan) -> Design:
 
 
 def _groups(plan: Plan, record: Record) -> list[Group]:
+    results: dict[int, list[ExperimentResult]] = {}
+    for trial in plan.trials:
+        outcome = record.outcomes.get(trial.number)
+        if isinstance(outcome, ExperimentResult):
+            results.setdefault(trial.point, []).append(outcome)
     return [
-        Group(
-            label=experiment.label,
-            varied=experiment.varied,
-            results=tuple(
-                outcome
-                for trial in plan.trials
-                if trial.point == point and isinstance(outcome := record.outcomes.get(trial.number), ExperimentResult)
-            ),
-        )
+        Group(label=experiment.label, varied=experiment.varied, results=tuple(results.get(point, ())))
         for point, experiment in enumerate(plan.experiments)
     ]
 

@@ -88,6 +88,7 @@ FIELDS: Mapping[str, Draw] = {
     "random_seed": _whole(0, 2**31 - 1),
     "decoder": _decoder,
     "lora": _one_of(None),
+    "power": _one_of(None, {"cap_w": 300}, {"sm_clock_mhz": 1410, "mem_clock_mhz": 1593}),
     "cold_start": _one_of(False),
     "warmup": _some(
         {"strategy": _one_of("steady", "fixed"), "n_warmup": _whole(1, 9), "cv_target": _one_of(0.1, 1e-2)}

@@ -19,10 +19,11 @@ from llenergymeasure.analyse.compare import EQUIVALENCE_MARGIN
 from llenergymeasure.analyse.ranking import Candidate, Compared, rank
 from llenergymeasure.analyse.statistics import log_mean_interval, ratio_interval
 from llenergymeasure.analyse.stopping import cycles_needed
+from llenergymeasure.schema.energy import EnergyGroup
 from llenergymeasure.schema.quantity import Interval
 from llenergymeasure.testing.builders import experiment_result, joules
+from llenergymeasure.testing.single_run import TRUE_J, autoregression, single_run
 
-_TRUE_J = 0.05
 _FIRST_STAGE, _MAX_CYCLES = 5, 20
 
 
@@ -65,38 +66,88 @@ def promises() -> Iterator[Promise]:
         what = f"{k - 1} at 2 % from the best, 5 cycles, any called equivalent"
         yield Promise(what, 0.0, 0.06, partial(_false_equivalence, k))
     yield Promise("3 % worse, 5 pairs with spread 1 %, is called so", 0.80, 1.0, _power)
+    for length_s in (10.0, 30.0):
+        yield Promise(
+            f"one run of {length_s:g} s, repeatability covers", 0.935, 0.975, partial(_one_run, length_s, 0.0)
+        )
+        for phi in (0.3, 0.6):
+            what = f"one run of {length_s:g} s, half seconds correlated by {phi}, repeatability covers"
+            yield Promise(what, 0.92, 1.0, partial(_one_run, length_s, phi))
+    yield Promise("one run of 10 s, gain ±5 %, absolute covers", 0.95, 1.0, _one_run_absolute)
+    yield Promise("ratio of two equals, 6 cycles begun within ±5 °C, covers", 0.93, 0.98, _ratio_when_warm)
+    yield Promise("ratio of two configurations of one board, 5 cycles, covers", 0.93, 0.98, _ratio_on_one_board)
 
 
 def _over_cycles(n: int, generator: np.random.Generator) -> bool:
-    _, interval = log_mean_interval(list(_TRUE_J * np.exp(generator.normal(0, 0.02, n))))
-    return _holds(interval, _TRUE_J)
+    _, interval = log_mean_interval(list(TRUE_J * np.exp(generator.normal(0, 0.02, n))))
+    return _holds(interval, TRUE_J)
 
 
 def _within_run(n: int, phi: float, generator: np.random.Generator) -> bool:
     """Slices with 200 tokens each or so, whose joules per token wander as a first-order autoregression."""
-    noise = generator.normal(0, 1, n)
-    for index in range(1, n):
-        noise[index] = phi * noise[index - 1] + math.sqrt(1 - phi**2) * noise[index]
+    noise = autoregression(n, phi, generator)
     tokens = generator.poisson(200, n) + 1.0
-    return _holds(ratio_interval(list(tokens * _TRUE_J * (1 + 0.03 * noise)), list(tokens))[1], _TRUE_J)
+    return _holds(ratio_interval(list(tokens * TRUE_J * (1 + 0.03 * noise)), list(tokens))[1], TRUE_J)
+
+
+def _one_run(length_s: float, phi: float, generator: np.random.Generator) -> bool:
+    return _holds(single_run(length_s, phi, 1.0, generator).repeatability_95, TRUE_J)
+
+
+def _one_run_absolute(generator: np.random.Generator) -> bool:
+    return _holds(single_run(10.0, 0.0, 1 + generator.uniform(-0.05, 0.05), generator).absolute_95, TRUE_J)
+
+
+def _ratio_on_one_board(generator: np.random.Generator) -> bool:
+    """Two whose cycles are read with the same wrong gain, and drift together; one takes 4 % more than the other."""
+    gain, effect = generator.uniform(0.95, 1.05), math.log(1.04)
+    drift, noise = generator.normal(0, 0.05, 5), generator.normal(0, 0.01, (2, 5))
+    candidates = [
+        Candidate(
+            place, {(cycle, ""): gain * math.exp(more + drift[cycle] + noise[place, cycle]) for cycle in range(5)}
+        )
+        for place, more in enumerate((0.0, effect))
+    ]
+    tiers, compared = rank(candidates)
+    best, (other, found) = tiers[0].best, next(iter(compared.items()))
+    assert found.difference is not None
+    _, low, high = found.difference.ratio_95
+    return low <= math.exp(effect if other > best else -effect) <= high
+
+
+def _ratio_when_warm(generator: np.random.Generator) -> bool:
+    """Each cycle begins at a temperature of its own and takes 0.2 % more a kelvin."""
+    groups = []
+    for label in "ab":
+        begun_c = generator.uniform(45, 55, 6)
+        values = TRUE_J * np.exp(0.002 * (begun_c - 50) + generator.normal(0, 0.004, 6))
+        results = tuple(
+            experiment_result(
+                per_token_j=float(value), cycle=cycle, energy=EnergyGroup(start_temperature_c={"GPU": float(at_c)})
+            )
+            for cycle, (value, at_c) in enumerate(zip(values, begun_c, strict=True))
+        )
+        groups.append(Group(label, {}, results))
+    (ratio,) = [one.ratio_to_best for one in aggregate(groups).aggregates if one.ratio_to_best is not None]
+    return _holds(ratio.repeatability_95, 1.0)
 
 
 def _absolute(n: int, generator: np.random.Generator) -> bool:
     """Every cycle is read with the same wrong gain."""
     gain, half = generator.uniform(-0.05, 0.05), 1.96 * 0.05 / math.sqrt(3)
     results = []
-    for cycle, value in enumerate(_TRUE_J * (1 + gain) * np.exp(generator.normal(0, 0.01, n))):
+    for cycle, value in enumerate(TRUE_J * (1 + gain) * np.exp(generator.normal(0, 0.01, n))):
         bounds = Interval(low=value * (1 - half), high=value * (1 + half))
         energy = joules(float(value), "J/token", absolute_95=bounds)
         results.append(experiment_result(per_token_j=float(value), cycle=cycle, energy_per_output_token_j=energy))
     (found,) = aggregate([Group("a", {}, tuple(results))]).aggregates
-    return _holds(found.energy_per_output_token_j.absolute_95, _TRUE_J)
+    return _holds(found.energy_per_output_token_j.absolute_95, TRUE_J)
 
 
 def _two_stages(cv: float, target: float, generator: np.random.Generator) -> bool:
-    values = list(_TRUE_J * np.exp(generator.normal(0, cv, _MAX_CYCLES)))
+    values = list(TRUE_J * np.exp(generator.normal(0, cv, _MAX_CYCLES)))
     n = cycles_needed(values[:_FIRST_STAGE], target, _MAX_CYCLES)
-    return _holds(log_mean_interval(values[:n], _FIRST_STAGE if n > _FIRST_STAGE else None)[1], _TRUE_J)
+    return _holds(log_mean_interval(values[:n], _FIRST_STAGE if n > _FIRST_STAGE else None)[1], TRUE_J)
 
 
 def _holds(interval: Interval | None, truth: float) -> bool:

@@ -33,6 +33,21 @@ class GpuDouble:
     ecc: bool = True
     memory_used_bytes: int = 600 * 2**20
     violation_ns: int = 0
+    clock_reasons: int = 0
+    memory_temperature_c: int = 52
+    average_mw: int = 305_000
+    memory_mw: int = 40_000
+    pcie_bytes: int = 10**9
+    reserved_bytes: int = 500 * 2**20
+    virtualization: int = pynvml.NVML_GPU_VIRTUALIZATION_MODE_NONE
+    smoothing_profile: int | None = None
+    processes: tuple[tuple[int, int | None], ...] = ()
+    graphics: tuple[tuple[int, int | None], ...] = ()
+    limits_mw: tuple[int, int] = (200_000, 700_000)
+    sm_clocks_mhz: tuple[int, ...] = (1980, 1410, 1005)
+    memory_clocks_mhz: tuple[int, ...] = (2619, 1593)
+    locked_sm_mhz: int | None = None
+    locked_memory_mhz: int | None = None
     fails: dict[str | int, int] = field(default_factory=dict)
 
 
@@ -47,7 +62,7 @@ class NvmlDouble:
         self.opened = 0
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("NVML_"):
+        if name.startswith("NVML_") or name == "nvmlMemory_v2":
             return getattr(pynvml, name)
         raise AttributeError(name)
 
@@ -112,13 +127,16 @@ class NvmlDouble:
 
     def nvmlDeviceGetFieldValues(self, handle: GpuDouble, fieldIds: Sequence[Any]) -> list[Any]:
         self._checked(handle, "nvmlDeviceGetFieldValues")
-        return [self._field(handle, *which) for which in fieldIds]
+        return [self._field(handle, *(which if isinstance(which, tuple) else (which,))) for which in fieldIds]
 
     def nvmlDeviceGetTemperature(self, handle: GpuDouble, sensor: int) -> int:
         return self._checked(handle, "nvmlDeviceGetTemperature").temperature_c
 
     def nvmlDeviceGetClockInfo(self, handle: GpuDouble, type: int) -> int:
-        return self._checked(handle, "nvmlDeviceGetClockInfo").sm_clock_mhz
+        gpu = self._checked(handle, "nvmlDeviceGetClockInfo")
+        if type == pynvml.NVML_CLOCK_MEM:
+            return gpu.locked_memory_mhz or 2619
+        return gpu.locked_sm_mhz or gpu.sm_clock_mhz
 
     def nvmlDeviceGetUtilizationRates(self, handle: GpuDouble) -> Any:
         gpu = self._checked(handle, "nvmlDeviceGetUtilizationRates")
@@ -126,18 +144,83 @@ class NvmlDouble:
 
     def nvmlDeviceGetMemoryInfo(self, handle: GpuDouble, version: int | None = None) -> Any:
         gpu = self._checked(handle, "nvmlDeviceGetMemoryInfo")
-        return SimpleNamespace(used=gpu.memory_used_bytes, total=gpu.memory_total_bytes)
+        own = gpu.reserved_bytes if version else 0
+        return SimpleNamespace(used=gpu.memory_used_bytes - own, reserved=own, total=gpu.memory_total_bytes)
 
     def nvmlDeviceGetViolationStatus(self, device: GpuDouble, perfPolicyType: int) -> Any:
         violation_ns = self._checked(device, "nvmlDeviceGetViolationStatus").violation_ns
         return SimpleNamespace(referenceTime=0, violationTime=violation_ns)
 
-    def _field(self, gpu: GpuDouble, field_id: int, scope: int) -> Any:
+    def nvmlDeviceGetCurrentClocksEventReasons(self, handle: GpuDouble) -> int:
+        return self._checked(handle, "nvmlDeviceGetCurrentClocksEventReasons").clock_reasons
+
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: GpuDouble) -> list[Any]:
+        return _processes(self._checked(handle, "nvmlDeviceGetComputeRunningProcesses").processes)
+
+    def nvmlDeviceGetGraphicsRunningProcesses(self, handle: GpuDouble) -> list[Any]:
+        return _processes(self._checked(handle, "nvmlDeviceGetGraphicsRunningProcesses").graphics)
+
+    def nvmlDeviceGetMPSComputeRunningProcesses(self, handle: GpuDouble) -> list[Any]:
+        self._checked(handle, "nvmlDeviceGetMPSComputeRunningProcesses")
+        return []
+
+    def nvmlDeviceGetPerformanceState(self, handle: GpuDouble) -> int:
+        self._checked(handle, "nvmlDeviceGetPerformanceState")
+        return 0
+
+    def nvmlDeviceGetFanSpeed(self, handle: GpuDouble) -> int:
+        self._checked(handle, "nvmlDeviceGetFanSpeed")
+        return 30
+
+    def nvmlDeviceGetComputeMode(self, handle: GpuDouble) -> int:
+        self._checked(handle, "nvmlDeviceGetComputeMode")
+        return int(pynvml.NVML_COMPUTEMODE_DEFAULT)
+
+    def nvmlDeviceGetCurrPcieLinkGeneration(self, handle: GpuDouble) -> int:
+        self._checked(handle, "nvmlDeviceGetCurrPcieLinkGeneration")
+        return 5
+
+    def nvmlDeviceGetCurrPcieLinkWidth(self, handle: GpuDouble) -> int:
+        self._checked(handle, "nvmlDeviceGetCurrPcieLinkWidth")
+        return 16
+
+    def nvmlDeviceGetVirtualizationMode(self, handle: GpuDouble) -> int:
+        return self._checked(handle, "nvmlDeviceGetVirtualizationMode").virtualization
+
+    def nvmlDeviceGetPowerManagementLimit(self, handle: GpuDouble) -> int:
+        return self._checked(handle, "nvmlDeviceGetPowerManagementLimit").power_limit_mw
+
+    def nvmlDeviceGetPowerManagementLimitConstraints(self, handle: GpuDouble) -> list[int]:
+        return list(self._checked(handle, "nvmlDeviceGetPowerManagementLimitConstraints").limits_mw)
+
+    def nvmlDeviceGetSupportedMemoryClocks(self, handle: GpuDouble) -> list[int]:
+        return list(self._checked(handle, "nvmlDeviceGetSupportedMemoryClocks").memory_clocks_mhz)
+
+    def nvmlDeviceGetSupportedGraphicsClocks(self, handle: GpuDouble, memoryClockMHz: int) -> list[int]:
+        return list(self._checked(handle, "nvmlDeviceGetSupportedGraphicsClocks").sm_clocks_mhz)
+
+    def nvmlDeviceSetPowerManagementLimit(self, handle: GpuDouble, limit: int) -> None:
+        self._checked(handle, "nvmlDeviceSetPowerManagementLimit").power_limit_mw = limit
+
+    def nvmlDeviceSetGpuLockedClocks(self, handle: GpuDouble, minGpuClockMHz: int, maxGpuClockMHz: int) -> None:
+        self._checked(handle, "nvmlDeviceSetGpuLockedClocks").locked_sm_mhz = maxGpuClockMHz
+
+    def nvmlDeviceResetGpuLockedClocks(self, handle: GpuDouble) -> None:
+        self._checked(handle, "nvmlDeviceResetGpuLockedClocks").locked_sm_mhz = None
+
+    def nvmlDeviceSetMemoryLockedClocks(self, handle: GpuDouble, minMemClockMHz: int, maxMemClockMHz: int) -> None:
+        self._checked(handle, "nvmlDeviceSetMemoryLockedClocks").locked_memory_mhz = maxMemClockMHz
+
+    def nvmlDeviceResetMemoryLockedClocks(self, handle: GpuDouble) -> None:
+        self._checked(handle, "nvmlDeviceResetMemoryLockedClocks").locked_memory_mhz = None
+
+    def _field(self, gpu: GpuDouble, field_id: int, scope: int = 0) -> Any:
         found = pynvml.c_nvmlFieldValue_t()
         found.fieldId, found.scopeId, found.timestamp = field_id, scope, gpu.field_time_us
-        found.nvmlReturn = gpu.fails.get(field_id, pynvml.NVML_SUCCESS)
-        found.valueType = pynvml.NVML_VALUE_TYPE_UNSIGNED_INT
-        found.value.uiVal = gpu.module_mw if scope == pynvml.NVML_POWER_SCOPE_MODULE else gpu.instant_mw
+        value = _field_value(gpu, field_id, scope)
+        found.nvmlReturn = gpu.fails.get(field_id, pynvml.NVML_SUCCESS if value is not None else _UNKNOWN_FIELD)
+        found.valueType = pynvml.NVML_VALUE_TYPE_UNSIGNED_LONG_LONG
+        found.value.ullVal = value or 0
         return found
 
     def _checked(self, gpu: GpuDouble, function: str) -> GpuDouble:
@@ -147,3 +230,31 @@ class NvmlDouble:
     def _answer(self, code: int) -> None:
         if code != pynvml.NVML_SUCCESS:
             raise pynvml.NVMLError(code)
+
+
+_UNKNOWN_FIELD = pynvml.NVML_ERROR_NOT_SUPPORTED
+
+
+def _field_value(gpu: GpuDouble, field_id: int, scope: int) -> int | None:
+    if field_id == pynvml.NVML_FI_DEV_POWER_INSTANT:
+        by_scope = {
+            pynvml.NVML_POWER_SCOPE_GPU: gpu.instant_mw,
+            pynvml.NVML_POWER_SCOPE_MODULE: gpu.module_mw,
+            pynvml.NVML_POWER_SCOPE_MEMORY: gpu.memory_mw,
+        }
+        return by_scope[scope]
+    fields = {
+        pynvml.NVML_FI_DEV_POWER_AVERAGE: gpu.average_mw,
+        pynvml.NVML_FI_DEV_ENERGY: gpu.energy_mj,
+        pynvml.NVML_FI_DEV_MEMORY_TEMP: gpu.memory_temperature_c,
+        pynvml.NVML_FI_DEV_PCIE_COUNT_TX_BYTES: gpu.pcie_bytes,
+        pynvml.NVML_FI_DEV_PCIE_COUNT_RX_BYTES: gpu.pcie_bytes,
+        pynvml.NVML_FI_DEV_PERF_POLICY_THERMAL: gpu.violation_ns,
+        pynvml.NVML_FI_DEV_CLOCKS_EVENT_REASON_HW_THERM_SLOWDOWN: gpu.violation_ns,
+        pynvml.NVML_FI_PWR_SMOOTHING_ACTIVE_PRESET_PROFILE: gpu.smoothing_profile,
+    }
+    return fields.get(field_id)
+
+
+def _processes(listed: tuple[tuple[int, int | None], ...]) -> list[Any]:
+    return [SimpleNamespace(pid=pid, usedGpuMemory=held) for pid, held in listed]

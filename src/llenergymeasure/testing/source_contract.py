@@ -20,7 +20,7 @@ from llenergymeasure.clock import Clock, MonotonicClock
 from llenergymeasure.energy.contract import EnergySource, Unavailable
 from llenergymeasure.model.reading import ENERGY_KINDS, Channel, ChannelKind, Domain, Status
 
-_CUMULATIVE: tuple[ChannelKind, ...] = ("counter", "model", "throttle_time")
+_CUMULATIVE: tuple[ChannelKind, ...] = ("counter", "model", "throttle_time", "witness")
 _ENERGY_UNITS: dict[ChannelKind, str] = {"counter": "J", "power_instant": "W", "power_mean": "W", "model": "s"}
 
 
@@ -49,10 +49,10 @@ class SourceContract:
         assert len({(c.device, c.domain, c.kind, c.detail) for c in channels}) == len(channels)
 
     def test_at_least_one_channel_yields_energy(self) -> None:
-        """A source that is available has a counter, power, or a model."""
+        """A source that is available has a counter, power, or a model, or is a witness."""
         source, channels = self.opened()
         source.close()
-        assert any(channel.kind in ENERGY_KINDS for channel in channels)
+        assert any(channel.kind in (*ENERGY_KINDS, "witness") for channel in channels)
 
     def test_channels_describe_themselves(self) -> None:
         """Domain and kind are known words, energy has its unit, rates are positive, shares are shares."""
@@ -98,7 +98,7 @@ class SourceContract:
                 assert math.isnan(reading.value)
 
     def test_cumulative_quantities_never_fall(self) -> None:
-        """Counters, CPU time and throttled time stand still or rise over a hundred reads."""
+        """Counters, CPU time, throttled time and witnesses stand still or rise over a hundred reads."""
         source, channels = self.opened()
         cumulative = [channel for channel in channels if channel.kind in _CUMULATIVE]
         last = dict.fromkeys((channel.id for channel in cumulative), 0.0)

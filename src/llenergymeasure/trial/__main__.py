@@ -1,4 +1,7 @@
-"""``python -m llenergymeasure.trial FOLDER``: drive the trial of ``job.json`` there. Exit 0 with a trace, 1 with an error."""
+"""``python -m llenergymeasure.trial FOLDER``: drive the trial of ``job.json`` there. Exit 0 with a trace, 1 with an error.
+
+``TRIALS --next`` is started ahead: the name of its folder, below TRIALS, comes on stdin once there is one.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,13 @@ from types import FrameType
 from llenergymeasure.clock import MonotonicClock
 from llenergymeasure.errors import LLEMError
 from llenergymeasure.model.event import EventLog
-from llenergymeasure.model.folder import DRIVER_EVENTS, JOB
+from llenergymeasure.model.folder import DRIVER_EVENTS, DRIVER_LOG, JOB
 from llenergymeasure.model.job import TrialJob, read_job
 from llenergymeasure.model.outcome import Failure
 from llenergymeasure.trial.alone import driver_lock
 from llenergymeasure.trial.driver import Driver
 from llenergymeasure.trial.failure import write_failure
-from llenergymeasure.worker.lifeline import adopt_orphans
+from llenergymeasure.worker.lifeline import adopt_orphans, leave
 
 
 class Wish:
@@ -39,13 +42,25 @@ class Wish:
 
 def main(arguments: list[str]) -> int:
     """Drive one trial folder."""
-    folder = Path(arguments[0]).resolve()
     wish = Wish()
     signal.signal(signal.SIGTERM, wish.set)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     adopt_orphans()
+    folder = Path(arguments[0]).resolve()
+    if arguments[1:] == ["--next"]:
+        name = os.fsdecode(sys.stdin.buffer.read())
+        if not name:  # no trial followed
+            return 0
+        folder /= name
+        _print_to(folder / DRIVER_LOG)
     with driver_lock(folder):
         return _drive(folder, wish)
+
+
+def _print_to(path: Path) -> None:
+    with open(path, "ab") as log:
+        os.dup2(log.fileno(), sys.stdout.fileno())
+        os.dup2(log.fileno(), sys.stderr.fileno())
 
 
 def _drive(folder: Path, wish: Wish) -> int:
@@ -65,4 +80,4 @@ def _drive(folder: Path, wish: Wish) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

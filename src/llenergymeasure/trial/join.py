@@ -93,6 +93,8 @@ def join_events(
         file_cache=_last(worker, ev.FileCache),
         meter_cost=_last(meter, ev.MeterCost),
         idle_reused=reused.idle if (reused := _last(driver, ev.IdleReused)) else None,
+        power_set=_last(driver, ev.PowerSet),
+        power_restored=_last(driver, ev.PowerRestored),
     )
     return Trace(head, _requests(worker, inputs, *stamps), readings)
 

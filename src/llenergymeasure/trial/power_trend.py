@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,9 @@ from llenergymeasure.analyse.energy import series_of
 from llenergymeasure.analyse.headline import energy_of_window
 from llenergymeasure.clock import Clock, Ticker
 from llenergymeasure.meter.binary import ReadingsTail
-from llenergymeasure.model.event import Metered, PowerTrend
-from llenergymeasure.model.folder import METER_READINGS
-from llenergymeasure.model.mark import Interval
+from llenergymeasure.model.event import Event, Metered, PowerTrend, SessionFacts, read_events
+from llenergymeasure.model.folder import METER_EVENTS, METER_READINGS
+from llenergymeasure.model.mark import Interval, Mark
 from llenergymeasure.model.reading import Channel, Readings, Readout
 from llenergymeasure.units import NS_PER_S, s_to_ns
 
@@ -48,6 +49,16 @@ class PowerWatch:
         return trend_of(readout, end_ns)
 
 
+def watch(folder: Path, events: Sequence[Event], clock: Clock) -> PowerWatch | None:
+    """A watch over the warm-up of a trial whose worker wrote these events; ``None`` before it has begun."""
+    session = next((event for event in events if isinstance(event, SessionFacts)), None)
+    begin = next((event for event in events if isinstance(event, Mark) and event.name == "warmup.begin"), None)
+    metered = next((event for event in read_events(folder / METER_EVENTS) if isinstance(event, Metered)), None)
+    if session is None or begin is None or metered is None:
+        return None
+    return PowerWatch(folder, metered, session.device_ids, begin.t_ns, clock)
+
+
 def trend_of(readout: Readout, end_ns: int) -> PowerTrend:
     """The trend over the 10 s before ``end_ns``."""
     middle_ns, begin_ns = end_ns - s_to_ns(_BLOCK_S), end_ns - s_to_ns(2 * _BLOCK_S)
@@ -61,7 +72,8 @@ def trend_of(readout: Readout, end_ns: int) -> PowerTrend:
 
 def _heating_c_per_s(readout: Readout, over: Interval) -> float | None:
     """The fastest of the devices that work: the least-squares slope of its temperature."""
-    channels = [one for one in readout.channels if one.kind == "temperature" and one.device in readout.device_ids]
+    warm = [one for one in readout.channels if one.kind == "temperature" and not one.detail]
+    channels = [one for one in warm if one.device in readout.device_ids]
     slopes = [slope for channel in channels if (slope := _slope(readout, channel, over)) is not None]
     return max(slopes, key=abs, default=None)
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
@@ -18,6 +18,7 @@ from llenergymeasure.model.job import Limits
 from llenergymeasure.model.mark import Mark, Phase
 from llenergymeasure.model.outcome import FailureKind
 from llenergymeasure.model.stamps import count_stamps
+from llenergymeasure.runners.ended import ended
 from llenergymeasure.trial.limits import Observed, overdue
 from llenergymeasure.units import s_to_ns
 
@@ -35,10 +36,23 @@ _NEXT: dict[Phase, Phase] = {
 
 
 class Supervisor:
-    """Follows one worker. ``events`` grows while it runs; ``stopped`` says why it was stopped from here, if it was."""
+    """Follows one worker. ``events`` grows while it runs; ``stopped`` says why it was stopped from here, if it was.
 
-    def __init__(self, process: subprocess.Popen[bytes], folder: Path, limits: Limits, clock: Clock) -> None:
+    ``warming`` is called with the events so far, again and again while the worker warms up.
+    """
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        folder: Path,
+        limits: Limits,
+        clock: Clock,
+        wait: Callable[[subprocess.Popen[bytes], float], bool] = ended,
+        warming: Callable[[Sequence[Event]], None] = lambda events: None,
+    ) -> None:
         self._process = process
+        self._wait = wait
+        self._warming = warming
         self._stamps = folder / STAMPS
         self._tail = EventTail(folder / WORKER_EVENTS)
         self._limits = limits
@@ -55,10 +69,12 @@ class Supervisor:
     def until_end(self, wish: Callable[[], str]) -> int:
         """Return the worker's exit status. ``wish()`` is a reason to finish the batch and stop, or an empty string."""
         while True:
-            ended = self._wait()
+            over = self._wait(self._process, _POLL_S)
             self._look()
-            if ended:
+            if over:
                 return int(self._process.returncode)
+            if self._phase == "warmup":
+                self._warming(self.events)
             reason = wish()
             if reason:
                 self._ask_to_finish(reason)
@@ -70,13 +86,6 @@ class Supervisor:
 
     def _observed(self) -> Observed:
         return Observed(self._phase, self._started_ns, self._load_ended_ns, self._last_sign_ns)
-
-    def _wait(self) -> bool:
-        try:
-            self._process.wait(_POLL_S)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
 
     def _look(self) -> None:
         events, stamps, now_ns = self._tail.new(), count_stamps(self._stamps), self._clock.now_ns()

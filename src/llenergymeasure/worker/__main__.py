@@ -17,12 +17,25 @@ from llenergymeasure.model.codec import CodecError, to_line
 from llenergymeasure.model.event import EventLog, Finished, Hello
 from llenergymeasure.model.folder import STAMPS, WORKER_ERROR, WORKER_EVENTS
 from llenergymeasure.model.inputs import read_inputs
-from llenergymeasure.model.job import ConvertJob, Job, MeterJob, PrepareJob, ProbeJob, ServeJob, TrialJob, read_job
+from llenergymeasure.model.job import (
+    BusyJob,
+    ConvertJob,
+    Job,
+    MeterJob,
+    PrepareJob,
+    ProbeJob,
+    ServeJob,
+    TrialJob,
+    read_job,
+)
 from llenergymeasure.model.outcome import Failure, FailureKind
 from llenergymeasure.model.stamps import StampWriter
 from llenergymeasure.worker import jobs
+from llenergymeasure.worker.busy import busy
 from llenergymeasure.worker.identity import process_identity
 from llenergymeasure.worker.lifeline import die_with_parent
+from llenergymeasure.worker.metered import wait_until_metered
+from llenergymeasure.worker.power import PowerOfDriver
 from llenergymeasure.worker.recipe import Trial, run_trial
 
 
@@ -64,9 +77,11 @@ def do(job: Job, folder: Path, log: EventLog, stop: StopFlag) -> None:
     """One job of any kind."""
     match job:
         case TrialJob():
-            inputs = read_inputs(Path(job.inputs))
+            inputs, engine, clock = read_inputs(Path(job.inputs)), backend(job.backend.name), MonotonicClock()
+            if job.metering.sources:
+                wait_until_metered(folder, clock)
             with StampWriter(folder / STAMPS) as stamps:
-                run_trial(Trial(job, inputs, MonotonicClock(), log, stamps, stop), backend(job.backend.name))
+                run_trial(Trial(job, inputs, clock, log, stamps, stop, PowerOfDriver(folder)), engine)
         case ProbeJob():
             jobs.probe(backend(job.backend), log)
         case PrepareJob():
@@ -75,6 +90,8 @@ def do(job: Job, folder: Path, log: EventLog, stop: StopFlag) -> None:
             jobs.convert(job, backend(job.backend), log)
         case MeterJob():
             raise LLEMError("a meter job is not a worker's")
+        case BusyJob():
+            busy(job, folder, log, MonotonicClock(), stop)
         case ServeJob():
             jobs.serve(job, backend(job.backend.name), log)
 

@@ -7,11 +7,8 @@ import os
 import platform
 import re
 import resource
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -63,6 +60,8 @@ def process_identity() -> ProcessIdentity:
 
 def package_versions(packages: Iterable[str] = _PACKAGES) -> dict[str, str]:
     """Versions of those of ``packages`` that are installed here."""
+    from importlib.metadata import PackageNotFoundError, version  # not for every process that says who it is
+
     found = {}
     for package in packages:
         try:
@@ -142,6 +141,9 @@ def _cuda_of_file(folder: Path) -> str | None:
 
 
 def _cuda_of_nvcc() -> str | None:
+    import shutil
+    import subprocess
+
     nvcc = shutil.which("nvcc")
     if nvcc is None:
         return None

@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from typing import NoReturn
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -36,6 +37,13 @@ def die_with_parent(parent_pid: int) -> None:
 def adopt_orphans() -> None:
     """Make this process the parent of every descendant whose own parent ends, so that it can find and reap them (Linux)."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def leave(status: int) -> NoReturn:
+    """End this process at once: taking down an interpreter with large libraries takes longer than all else at its end."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _watch_parent(parent_pid: int) -> None:

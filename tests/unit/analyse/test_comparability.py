@@ -70,6 +70,7 @@ def test_equal_results_are_comparable() -> None:
         (_result(version="1.1"), ["engine_version"]),
         (_result(gpu={"driver_version": "560"}), ["driver"]),
         (_result(gpu={"power_limit_w": 500.0}), ["power_limit_w"]),
+        (_result(gpu={"power_smoothing_profile": 2}), ["power_smoothing_profile"]),
         (_result(gpu={"uuid": "GPU-2"}), ["board"]),
         (_result({"precision": "fp16"}), ["precision"]),
         (_result({"device": "cpu"}), ["device"]),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from llenergymeasure.analyse.headline import energy_of_window
+from llenergymeasure.analyse.uncertainty import half_width
 from llenergymeasure.model.mark import Interval
 from llenergymeasure.model.reading import Channel, ChannelKind, CpuPowerModel, Domain, Reading, SourceVerdict
 from llenergymeasure.model.trace import Trace
@@ -183,17 +184,19 @@ def test_an_estimate_is_marked_and_has_bounds_only() -> None:
     assert total.absolute_95 is not None and total.value is not None
     assert total.absolute_95.low < total.value < total.absolute_95.high
     assert found.scope == "package, estimated"
-    assert found.budget == ()
+    assert found.terms == ()
 
 
 def test_a_metered_total_has_both_intervals_and_a_budget() -> None:
-    """Edges alone make the repeatability; gain is in the absolute interval and in the budget."""
+    """Gain is in the absolute interval and in the budget, and not in the repeatability."""
     channel = dataclasses.replace(_channel("counter"), stated_error=0.05)
     found = energy_of_window(_trace(["GPU-1"], (channel, _joules(100))), _WINDOW)
     repeatability, absolute = found.total_j.repeatability_95, found.total_j.absolute_95
     assert repeatability is not None and absolute is not None
     assert absolute.low < repeatability.low < 1000 < repeatability.high < absolute.high
-    assert [name for name, _ in found.budget] == ["u_gain", "u_edge"]
+    assert [term.name for term in found.terms][:2] == ["u_gain", "u_edge"]
+    assert repeatability.high - 1000 == pytest.approx(1000 * half_width(found.terms[1:]))
+    assert absolute.high - 1000 == pytest.approx(1000 * half_width(found.terms))
 
 
 def test_without_any_channel_the_verdicts_are_the_reason() -> None:

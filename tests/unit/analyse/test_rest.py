@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from llenergymeasure.analyse.rest import Power, Rest, idle_of, net_energy, rest
-from llenergymeasure.analyse.statistics import t_975
+from llenergymeasure.analyse.statistics import Z_975, t_975
 from llenergymeasure.model.mark import Interval
 from llenergymeasure.model.reading import Channel, ChannelKind, CpuPowerModel, Domain, Reading
 from llenergymeasure.model.trace import Trace
@@ -57,7 +57,7 @@ def test_drift_and_spread_of_the_blocks_are_its_uncertainty() -> None:
     """1 W/s over 5 s: blocks of 1 s differ by 1 W each, s²/5 = 2.5/5; the drift of 5 W, taken as rectangular, adds 25/12."""
     found = rest(_metered(lambda t_s: 70.0 + t_s), "idle")
     u_w = np.sqrt(2.5 / 5 + 25 / 12)
-    assert found.total is not None and found.total.u_w == pytest.approx(u_w, rel=1e-3)
+    assert found.total is not None and found.total.u_w == pytest.approx(u_w, rel=0.01)
     interval = found.power_w.repeatability_95
     assert interval is not None and interval.high - interval.low == pytest.approx(2 * t_975(4) * u_w, rel=1e-3)
 
@@ -69,9 +69,9 @@ def test_the_power_of_a_device_is_the_sum_of_its_domains() -> None:
     assert found.domains[("GPU-1", "module")].value_w == pytest.approx(30.0, rel=1e-6)
 
 
-@pytest.mark.parametrize(("idle_s", "blocks"), [(2.0, 4), (1.6, 3), (0.8, None)])
+@pytest.mark.parametrize(("idle_s", "blocks"), [(3.7, 4), (2.8, 3), (1.5, None)])
 def test_a_short_rest_is_split_less_or_not_at_all(idle_s: float, blocks: int | None) -> None:
-    """A block needs five ticks; without blocks there is a power and no interval."""
+    """A block needs eight ticks; without blocks there is a power and no interval."""
     found = rest(_metered(lambda t_s: 70.0, idle_s=idle_s), "idle")
     assert found.power_w.value == pytest.approx(70.0, rel=1e-6)
     assert found.power_w.n == blocks
@@ -107,7 +107,7 @@ def test_net_energy_is_gross_less_idle_over_the_same_time() -> None:
     net = net_energy(_gross(), Power(40.0, 1.0), _WINDOW, None)
     assert net.value == pytest.approx(600.0)
     own, whole = net.repeatability_95, net.absolute_95
-    half = np.hypot(10.0, 1.96 * 1.0 * 10)
+    half = np.hypot(10.0, Z_975 * 1.0 * 10)
     assert own is not None and own.high - 600 == pytest.approx(half)
     gain = np.sqrt(50.0**2 - 10.0**2) / 1000
     assert whole is not None and whole.high - 600 == pytest.approx(np.hypot(half, 600 * gain))
@@ -162,7 +162,7 @@ def test_the_idle_of_one_trial_serves_another() -> None:
 
 def test_an_idle_too_short_to_be_split_has_no_interval() -> None:
     """Neither where it was measured nor where it is used again."""
-    measured = _metered(lambda t_s: 70.0, idle_s=0.55)
+    measured = _metered(lambda t_s: 70.0, idle_s=1.5)
     idle = idle_of(measured)
     assert idle is not None and idle.u_w is None
     head = dataclasses.replace(measured.head, marks=marks(("window", 10, 19)), idle_reused=idle)

@@ -11,8 +11,10 @@ from llenergymeasure.analyse.statistics import (
     holm,
     holm_against_chosen,
     log_mean_interval,
+    neighbours_correlate,
     quantile_ranks,
     ratio_interval,
+    ratio_of,
     t_975,
 )
 
@@ -65,6 +67,24 @@ def test_slices_that_hang_together_count_for_fewer() -> None:
 
 
 # --- over cycles
+
+
+def test_slices_without_any_denominator_have_no_ratio() -> None:
+    """Neither where all are 0 nor where one slice has everything: without it there is nothing to divide by."""
+    assert ratio_of([1.0] * 12, [0.0] * 12) is None
+    assert ratio_of([1.0] * 12, [5.0] + [0.0] * 11) is None
+
+
+@pytest.mark.parametrize(
+    ("wave", "correlate"),
+    [(([1] * 6 + [-1] * 6) * 2, True), ([1, -1] * 12, True), ([1, -1, -1, 1] * 6, False), ([0] * 24, False)],
+    ids=["alike", "opposite", "neither", "rounding only"],
+)
+def test_neighbours_that_depend_on_each_other_are_seen(wave: list[int], correlate: bool) -> None:
+    """Whether they are alike or opposite; what the arithmetic leaves of equal ratios is nothing."""
+    tokens = [100.0 + 0.1 * place for place in range(24)]
+    energies = [0.05 * count * (1 + 0.02 * sign) for count, sign in zip(tokens, wave, strict=True)]
+    assert neighbours_correlate(energies, tokens) is correlate
 
 
 def test_one_value_has_no_interval_and_two_have_their_range() -> None:

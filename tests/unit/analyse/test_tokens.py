@@ -4,7 +4,7 @@ from array import array
 
 import pytest
 
-from llenergymeasure.analyse.tokens import count_tokens, mismatched, tokens_per_second
+from llenergymeasure.analyse.tokens import count_tokens, mismatched, tokens_per_second, usual_step_s
 from llenergymeasure.model.mark import Interval
 from llenergymeasure.model.request import RequestRecord
 from llenergymeasure.testing.builders import request_record
@@ -128,3 +128,14 @@ def test_a_machine_that_has_been_up_for_long() -> None:
     )
     assert rate.repeatability_95 is not None
     assert rate.repeatability_95.high - rate.repeatability_95.low < 1e-6
+
+
+def test_the_usual_step_is_the_median_time_between_tokens_of_a_request() -> None:
+    """Over all requests; none where no request shows two tokens, or all of a request come at one time."""
+    fast, slow = (
+        request_record(0, output_tokens=30, step_ns=10**7),
+        request_record(1, output_tokens=9, step_ns=5 * 10**7),
+    )
+    assert usual_step_s((fast, slow)) == pytest.approx(0.01)
+    assert usual_step_s(()) is None
+    assert usual_step_s((request_record(output_tokens=1), request_record(output_tokens=5, step_ns=0))) is None

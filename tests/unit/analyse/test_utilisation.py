@@ -58,17 +58,30 @@ def test_accelerators_are_as_busy_as_the_mean_of_those_that_work() -> None:
         _WINDOW,
     )
     assert (found.accelerator_percent, found.memory_bandwidth_percent) == (70.0, 30.0)
-    assert found.reasons == {"cpu_percent": "no channel reads CPU time"}
+    assert found.reasons["cpu_percent"] == "no channel reads CPU time"
+    assert not {"accelerator_percent", "memory_bandwidth_percent"} & set(found.reasons)
 
 
 def test_cpu_time_over_that_of_the_cpus_it_may_use() -> None:
     """20 s of CPU in 10 s on 4 CPUs is half of them."""
     found = utilisation(_trace((_channel("model", "cpu"), [(0, 0.0), (2, 5.0), (12, 25.0), (13, 25.0)])), _WINDOW)
     assert found.cpu_percent == pytest.approx(50.0)
-    assert found.reasons == {
-        "accelerator_percent": "no channel reads it",
-        "memory_bandwidth_percent": "no channel reads it",
-    }
+    empty = {name for name in type(found).model_fields if getattr(found, name) is None}
+    assert empty == set(found.reasons) and found.reasons["accelerator_percent"] == "no channel reads it"
+
+
+def test_clocks_and_the_time_in_which_they_were_held_down() -> None:
+    """Means of the window, and seconds by cause."""
+    found = utilisation(
+        _trace(
+            (_channel("sm_clock"), [(3, 1980.0), (4, 1410.0)]),
+            (_channel("memory_clock"), [(3, 2619.0)]),
+            (_channel("throttle_time", detail="thermal"), [(1, 7.0), (7, 7.0), (9, 8.0), (13, 8.0)]),
+        ),
+        _WINDOW,
+    )
+    assert (found.sm_clock_mhz, found.memory_clock_mhz) == (1695.0, 2619.0)
+    assert found.throttled_s == pytest.approx({"thermal": 1.0})
 
 
 @pytest.mark.parametrize("pairs", [[(3, 1.0), (13, 2.0)], [(1, 1.0), (11, 2.0)]])

@@ -11,7 +11,7 @@ from llenergymeasure.model.event import ClockTriple, WarmupDone, WindowDone
 from llenergymeasure.model.job import Protocol, WarmupProtocol, WindowProtocol
 from llenergymeasure.model.machine import Gpu
 from llenergymeasure.model.mark import Interval
-from llenergymeasure.model.reading import Channel
+from llenergymeasure.model.reading import Channel, SourceVerdict
 from llenergymeasure.model.request import RequestRecord
 from llenergymeasure.schema.energy import DomainEnergy
 from llenergymeasure.schema.performance import ComputeGroup, FlopsGroup
@@ -40,7 +40,7 @@ def _energy(**changes: object) -> TrialEnergy:
         "scope": "none",
         "parts": (),
         "bystanders": (),
-        "budget": (),
+        "terms": (),
         "resets": (),
         "largest_gap_s": 0.0,
     }
@@ -93,6 +93,7 @@ def test_a_clean_trial_has_no_remark() -> None:
         ("inputs_truncated", "3 prompts", {"inputs": dataclasses.replace(prepared_inputs().description, truncated=3)}),
         ("clock_offset", "different clocks", {"meter": process_identity(boot_id="another")}),
         ("clock_offset", "different clocks", {"meter": process_identity(time_namespace=None)}),
+        ("source_broken", "wall: a read raised", {"verdicts": (SourceVerdict("wall", False, "a read raised", True),)}),
         ("suspended", "slept for 2.5 s", {"clock": (ClockTriple(0, 0, 0), ClockTriple(NS_PER_S, 0, 7 * NS_PER_S // 2))}),
     ],
 )  # fmt: skip

@@ -161,3 +161,47 @@ def test_a_quick_run_has_one_cycle(tmp_path: Path, capsys: pytest.CaptureFixture
     """Flags that change the plan change the dry run."""
     plan = _document(capsys, _grid(tmp_path, _GRID.replace("execution: {n_cycles: 2}\n", "")), "--quick")
     assert plan.cycles == 1
+
+
+def test_caps_are_announced_and_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What would be set on the machine is said, and where it cannot be, that too; the points differ by their cap."""
+    text = _GRID.replace("  pytorch.batch_size: [1, 8]\n", "  power.cap_w: [null, 300]\n")
+    document = _document(capsys, _grid(tmp_path, text))
+    assert any("taken back after each" in notice for notice in document.notices)
+    assert {point.varied["power.cap_w"] for point in document.points} == {None, 300.0}
+    assert len({point.measurement_config_hash for point in document.points}) == len(document.points)
+    if {point.device for point in document.points} == {"cpu"}:
+        assert any("power caps and clocks are for NVIDIA GPUs" in problem for problem in document.problems)
+
+
+def test_the_limit_of_a_trial(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The study's own where it sets one, else by what an earlier trial took; none where nothing tells."""
+    text = _GRID.replace("[bf16, fp16, fp32]", "[bf16]").replace(
+        "pytorch.batch_size: [1, 8]", "pytorch.batch_size: [8]"
+    )
+
+    def limits(text: str) -> dict[str, float | None]:
+        return {point.backend: point.time.limit_seconds for point in _document(capsys, _grid(tmp_path, text)).points}
+
+    assert limits(text) == {"pytorch": None}
+    asked = text.replace("n_cycles: 2", "n_cycles: 2, trial_timeout_seconds: 77")
+    assert limits(asked) == {"pytorch": 77.0}
+    earlier = tmp_path / "results" / "earlier"
+    earlier.mkdir(parents=True)
+    row = "earlier/001_pytorch_b8_000000_c1,preset:smollm2-135m,pytorch,bf16,50.0,True"
+    (earlier / "results.csv").write_text(f"experiment_id,model,backend,precision,tokens_per_second,valid\n{row}\n")
+    found = limits(text)["pytorch"]
+    assert found is not None and found > 600
+
+
+def test_points_that_are_equal_once_they_are_resolved(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two names of the same data, and a backend that is written here and filled in there: one experiment, and it is said."""
+    write_gguf(tmp_path / "small.gguf")
+    for name in ("one.jsonl", "two.jsonl"):
+        (tmp_path / name).write_text('{"prompt": "w1 w2"}\n')
+    data = "model: ./small.gguf\nbackend: llamacpp\nn: 1\nsweep: {dataset: [./one.jsonl, ./two.jsonl]}\n"
+    engine = "model: ./small.gguf\ndataset: synthetic\nexperiments: [{backend: llamacpp}, {n: 100}]\n"
+    for text in (data, engine):
+        plan = _document(capsys, _grid(tmp_path, text))
+        assert (plan.generated, len(plan.points), plan.merged) == (2, 1, 1)
+        assert any("1 point merged" in notice for notice in plan.notices)

@@ -36,7 +36,9 @@ def test_every_problem_is_told_at_once_with_its_line():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("model: m\npower: {cap_w: 200}\n", "not known to this version"),
+        ("model: m\ntraffic: {rate: 2}\n", "not known to this version"),
+        ("model: m\npower: {cap: 200}\n", "cap_w"),
+        ("model: m\npower: {cap_w: 0}\n", "greater than 0"),
         ("model: m\ndecoder: {temperature: 0.5}\n", "needs decoding_strategy: sampling"),
         ("model: m\ndecoder: {num_beams: 4}\n", "needs decoding_strategy: beam"),
         ("model: m\nbackend: llamacpp\nprecision: bf16\n", "llamacpp does not support precision 'bf16'"),

@@ -62,6 +62,12 @@ def test_a_board_yields_energy_power_and_the_quantities_for_validity() -> None:
     assert _reading(source, channels, "utilisation").value == 87.0
     assert _reading(source, channels, "memory").value == 600 * 2**20
     assert _reading(source, channels, "throttle_time", "thermal").value == 1.5
+    assert _reading(source, channels, "temperature", "memory").value == 52.0
+    assert _reading(source, channels, "memory_clock").value == 2619.0
+    assert _reading(source, channels, "power_limit").value == 700.0
+    assert _reading(source, channels, "part_power", "memory").value == 40.0
+    assert _reading(source, channels, "energy_field").value == 5000.0
+    assert _reading(source, channels, "pcie", "sent").value == 1e9
 
 
 def test_energy_and_power_are_read_fast_and_the_rest_once_a_second() -> None:
@@ -79,6 +85,95 @@ def test_power_usage_is_a_one_second_mean_since_ampere(capability: tuple[int, in
     _, channels = _open(GpuDouble(capability=capability))
     (mean,) = (channel for channel in channels if channel.kind == "power_mean")
     assert mean.averaging_s == 1.0
+
+
+def test_the_field_for_average_power_stands_in_for_power_usage() -> None:
+    """Both are the mean of a second; the one that answers is read."""
+    source, channels = _open(GpuDouble(fails={"nvmlDeviceGetPowerUsage": _NOT_SUPPORTED}))
+    assert _reading(source, channels, "power_mean").value == 305.0
+
+
+def test_time_by_cause_is_read_in_either_way() -> None:
+    """Where the violation status is not supported the field that counts the same is read; newer causes have fields only."""
+    fails: dict[str | int, int] = {"nvmlDeviceGetViolationStatus": _NOT_SUPPORTED}
+    source, channels = _open(GpuDouble(violation_ns=2_500_000_000, fails=fails))
+    assert _reading(source, channels, "throttle_time", "thermal").value == 2.5
+    assert _reading(source, channels, "throttle_time", "hardware_thermal").value == 2.5
+    assert "reliability" not in {channel.detail for channel in channels}
+
+
+def test_reasons_for_lower_clocks_are_the_drivers_mask() -> None:
+    """Bits as they are."""
+    source, channels = _open(GpuDouble(clock_reasons=0x24))
+    assert _reading(source, channels, "clock_reasons").value == 0x24
+
+
+def test_a_field_that_the_binding_or_the_driver_does_not_know_is_left_out() -> None:
+    """An old driver calls it an invalid argument, an old binding has no name for it."""
+
+    class Old(NvmlDouble):
+        def __getattr__(self, name: str) -> object:
+            if name == "NVML_FI_DEV_CLOCKS_EVENT_REASON_HW_THERM_SLOWDOWN":
+                raise AttributeError(name)
+            return super().__getattr__(name)
+
+    gpu = GpuDouble(fails={pynvml.NVML_FI_DEV_ENERGY: pynvml.NVML_ERROR_INVALID_ARGUMENT})
+    channels = NvmlSource(Old(gpu), VirtualClock()).channels()
+    assert not isinstance(channels, Unavailable)
+    assert not {"energy_field"} & {channel.kind for channel in channels}
+    assert "hardware_thermal" not in {channel.detail for channel in channels}
+
+
+_OURS, _THEIRS, _HIDDEN = 10, 20, 30
+
+
+def _shared(gpu: GpuDouble) -> tuple[NvmlSource, tuple[Channel, ...]]:
+    """A source that knows process 10 for ours and 20 for another's, and cannot see 30."""
+    whose = {_OURS: True, _THEIRS: False}
+    source = NvmlSource(NvmlDouble(gpu), VirtualClock(), whose.get)
+    channels = source.channels()
+    assert not isinstance(channels, Unavailable)
+    return source, tuple(channels)
+
+
+def test_processes_are_told_apart_by_whose_they_are() -> None:
+    """Compute and graphics; one that is in both lists is one. What others hold is in use and not ours, the driver's own apart."""
+    gpu = GpuDouble(
+        processes=((_OURS, 2 * 2**30), (_THEIRS, 2**30)),
+        graphics=((_THEIRS, 2**20),),
+        memory_used_bytes=4 * 2**30,
+        reserved_bytes=2**30,
+    )
+    source, channels = _shared(gpu)
+    assert _reading(source, channels, "processes", "own").value == 1.0
+    assert _reading(source, channels, "processes", "foreign").value == 1.0
+    assert _reading(source, channels, "foreign_memory").value == 2**30
+
+
+@pytest.mark.parametrize("pid", [_HIDDEN])
+def test_a_process_that_cannot_be_seen_is_nobodys(pid: int) -> None:
+    """In a container the driver lists pids of the host: neither count nor memory is made up."""
+    source, channels = _shared(GpuDouble(processes=((pid, 2**30), (_OURS, 2**30))))
+    found = [_reading(source, channels, "processes", whose) for whose in ("own", "foreign")]
+    found.append(_reading(source, channels, "foreign_memory"))
+    assert {reading.status for reading in found} == {Status.FAILED}
+
+
+def test_memory_of_others_is_not_known_where_the_driver_does_not_say_what_ours_is() -> None:
+    """Counts are known all the same."""
+    source, channels = _shared(GpuDouble(processes=((_OURS, None),)))
+    assert _reading(source, channels, "processes", "own").value == 1.0
+    assert _reading(source, channels, "foreign_memory").status is Status.FAILED
+
+
+def test_a_list_that_a_board_does_not_have_leaves_the_others() -> None:
+    """Data-centre boards list no graphics; a board that lists nothing at all has no such channel."""
+    gpu = GpuDouble(processes=((_THEIRS, 1),), fails={"nvmlDeviceGetGraphicsRunningProcesses": _NOT_SUPPORTED})
+    source, channels = _shared(gpu)
+    assert _reading(source, channels, "processes", "foreign").value == 1.0
+    lists = ("ComputeRunning", "GraphicsRunning", "MPSComputeRunning")
+    _, without = _shared(GpuDouble(fails={f"nvmlDeviceGet{name}Processes": _NOT_SUPPORTED for name in lists}))
+    assert not {"processes", "foreign_memory"} & set(_kinds(without))
 
 
 @pytest.mark.parametrize("capability", [(7, 0), (7, 5), (8, 0)])
@@ -205,6 +300,7 @@ def test_a_board_that_gives_neither_energy_nor_power_is_unavailable_with_the_rea
         "nvmlDeviceGetTotalEnergyConsumption": _NOT_SUPPORTED,
         "nvmlDeviceGetPowerUsage": _NOT_SUPPORTED,
         pynvml.NVML_FI_DEV_POWER_INSTANT: _NOT_SUPPORTED,
+        pynvml.NVML_FI_DEV_POWER_AVERAGE: _NOT_SUPPORTED,
     }
     assert "neither its energy nor its power" in _unavailable(GpuDouble(fails=fails)).reason
 

@@ -72,10 +72,41 @@ def test_packages_and_memory_are_read_and_nothing_twice(tree: PowercapDouble) ->
         ("dram", "cpu", "counter", "J", ()),
     ]
     assert channels[0].device_name == "a CPU"
-    assert channels[0].stated_error is None
+    assert [channel.update_period_s for channel in channels] == [0.001, 0.001]
     assert channels[0].resolution == pytest.approx(15.258e-6, rel=1e-3)
     tree.sleep(1.0)
     assert _joules(source, channels) == {"package": 100.0, "dram": 10.0}
+
+
+@pytest.mark.parametrize(
+    ("cpu_model", "stated_error"),
+    [
+        ("Intel(R) Xeon(R) Platinum 8480+", 0.05),
+        ("AMD EPYC 7763 64-Core Processor", 0.10),
+        ("Hygon C86 7285 32-core Processor", 0.10),
+    ],
+)
+def test_how_far_counters_may_be_off_depends_on_their_maker(
+    tree: PowercapDouble, cpu_model: str, stated_error: float
+) -> None:
+    """Intel's measure, those of others are the result of a model."""
+    channels = RaplSource(Surroundings(tree, cpu_model, 8), tree.root, tree.read).channels()
+    assert not isinstance(channels, Unavailable)
+    assert {channel.stated_error for channel in channels} == {stated_error}
+
+
+def test_a_server_of_amd_is_read(tmp_path: Path) -> None:
+    """Its zones have Intel's names; each die may be a package of its own, and there is no memory counter."""
+    tree = PowercapDouble(tmp_path)
+    for number in range(2):
+        tree.add(f"intel-rapl:{number}", f"package-{number}-die-0", power_w=120.0)
+        tree.add(f"intel-rapl:{number}:0", "core", power_w=50.0)
+    source, channels = _open(tree)
+    assert [(channel.domain, channel.detail) for channel in channels] == [
+        ("package", "package-0-die-0 + package-1-die-0")
+    ]
+    tree.sleep(1.0)
+    assert _joules(source, channels) == {"package": 240.0}
 
 
 def test_packages_are_summed(tree: PowercapDouble) -> None:
@@ -189,6 +220,51 @@ def test_a_bad_file_is_a_failed_reading(tree: PowercapDouble, content: str) -> N
     tree.put("intel-rapl:0", kept)
     tree.sleep(1.0)
     assert _joules(source, channels)["package"] == 100.0
+
+
+def test_permission_lost_for_a_while_loses_no_joule(tree: PowercapDouble) -> None:
+    """Reads fail while it lasts; the next one that succeeds has all that was used meanwhile, a wrap included."""
+    tree.put("intel-rapl:0", f"{RANGE_UJ - 200_000_000}\n")
+    source, channels = _open(tree)
+    tree.denied.add("intel-rapl:0")
+    for _ in range(5):
+        tree.sleep(1.0)
+        assert [reading.status for reading in source.read(channels)] == [Status.FAILED, Status.OK]
+    tree.denied.clear()
+    assert _joules(source, channels) == {"package": 500.0, "dram": 50.0}
+
+
+def test_counters_that_come_back_begin_anew(tree: PowercapDouble) -> None:
+    """The kernel's module was loaded again: what a later read shows is less than before, which readers see as a reset."""
+    source, channels = _open(tree)
+    tree.sleep(20.0)
+    before_j = _joules(source, channels)["package"]
+    (tree.root / "intel-rapl:0" / "energy_uj").rename(tree.root / "intel-rapl:0" / "gone")
+    assert source.read(channels[:1])[0].status is Status.DEVICE_LOST
+    tree.put("intel-rapl:0", "1000\n")
+    tree.sleep(0.02)
+    (reading,) = source.read(channels[:1])
+    assert reading.status is Status.OK and reading.value < before_j / 100
+
+
+@pytest.mark.parametrize("domain", ["package", "dram"])
+def test_several_packages_that_wrap_within_a_trial(tree: PowercapDouble, domain: str) -> None:
+    """A minute of two packages with memory, whose counters wrap at different instants, gives the true joules."""
+    tree.add("intel-rapl:2", "package-1", uj=RANGE_UJ - 2_000_000_000, power_w=213.7)
+    tree.add("intel-rapl:2:0", "dram", uj=RANGE_UJ - 31_000_000, power_w=7.3)
+    tree.put("intel-rapl:0", f"{RANGE_UJ - 900_000_000}\n")
+    tree.put("intel-rapl:0:2", f"{RANGE_UJ - 450_000_000}\n")
+    source, channels = _open(tree)
+    begin_ns = tree.now_ns()
+    found: list[Reading] = []
+    while tree.now_ns() < begin_ns + 60 * NS_PER_S:
+        tree.sleep(0.5)
+        found += [reading for reading in source.read(channels) if channels[reading.channel].domain == domain]
+    watts = {"package": 313.7, "dram": 17.3}[domain]
+    assert [reading.status for reading in found] == [Status.OK] * 120
+    assert [reading.value for reading in found] == pytest.approx(
+        [watts * 0.5 * (place + 1) for place in range(120)], rel=1e-6
+    )
 
 
 def test_a_zone_that_goes_away_is_a_lost_device(tree: PowercapDouble) -> None:

@@ -14,6 +14,7 @@ from llenergymeasure.model.reading import Channel, ChannelKind, CpuPowerModel, D
 from llenergymeasure.testing.virtual_clock import VirtualClock
 
 _AROUND = Surroundings(VirtualClock(), "some CPU", 2)
+_NOW_NS = _AROUND.clock.now_ns()
 _MODEL = CpuPowerModel(2, (1.0, 2.0), (0.1, 0.3), (0.5, 1.0), "made up")
 
 
@@ -31,8 +32,8 @@ class FakeSource:
     def read(self, channels: Sequence[Channel]) -> Sequence[Reading]:
         self.bad -= 1
         if self.bad >= 0:
-            return [Reading(0, 0, channel.id, math.nan, Status.FAILED) for channel in channels]
-        return [Reading(0, 0, channel.id, 1.0) for channel in channels]
+            return [Reading(_NOW_NS, 0, channel.id, math.nan, Status.FAILED) for channel in channels]
+        return [Reading(_NOW_NS, 0, channel.id, 1.0) for channel in channels]
 
     def close(self) -> None:
         self.closed += 1

@@ -15,7 +15,8 @@ from llenergymeasure.testing.nvml_double import GpuDouble, NvmlDouble
 def test_a_board_is_described_whole() -> None:
     """Milliwatts become W, flags truth values, and nothing is left out."""
     nvml = NvmlDouble(
-        GpuDouble(power_limit_mw=500_000, mig=True), GpuDouble(uuid="GPU-2", persistence=False, ecc=False)
+        GpuDouble(power_limit_mw=500_000, mig=True, smoothing_profile=3),
+        GpuDouble(uuid="GPU-2", persistence=False, ecc=False),
     )
     first, second = gpus_of(nvml)
     assert first == Gpu(
@@ -34,8 +35,18 @@ def test_a_board_is_described_whole() -> None:
         persistence_mode=True,
         ecc=True,
         mig=True,
+        virtualization="none",
+        compute_mode="default",
+        performance_state=0,
+        fan_percent=30,
+        temperature_c=45,
+        memory_temperature_c=52,
+        pcie_generation=5,
+        pcie_width=16,
+        power_smoothing_profile=3,
     )
     assert (second.uuid, second.persistence_mode, second.ecc, second.mig) == ("GPU-2", False, False, False)
+    assert second.power_smoothing_profile is None
     assert nvml.opened == 0
 
 
@@ -48,6 +59,12 @@ def test_what_a_board_does_not_answer_is_none() -> None:
     rest = [value for name, value in dataclasses.asdict(gpu).items() if name not in ("uuid", "name", "driver_version")]
     assert rest and set(rest) == {None}
     assert gpus_of(NvmlDouble(GpuDouble(power_limit_mw=0)))[0].power_limit_w is None
+
+
+@pytest.mark.parametrize(("mode", "word"), [(1, "passthrough"), (2, "vgpu"), (3, "vgpu host"), (9, "9")])
+def test_a_board_that_is_shared_out_to_virtual_machines_says_so(mode: int, word: str) -> None:
+    """A mode that is not known keeps its number."""
+    assert gpus_of(NvmlDouble(GpuDouble(virtualization=mode)))[0].virtualization == word
 
 
 def test_without_a_driver_there_are_no_gpus() -> None:

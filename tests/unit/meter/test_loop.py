@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import pytest
 
@@ -13,7 +14,7 @@ from llenergymeasure.meter.loop import batches_of, read_until
 from llenergymeasure.model.reading import Channel, Reading
 from llenergymeasure.testing.simulated_source import GPU_TRUTH, SIMULATED_GPU, SimulatedSource
 from llenergymeasure.testing.virtual_clock import VirtualClock
-from llenergymeasure.units import NS_PER_S
+from llenergymeasure.units import NS_PER_S, s_to_ns
 
 
 class Kept:
@@ -36,19 +37,67 @@ def _simulated(clock: VirtualClock | MonotonicClock) -> Reads:
     return Reads(source, tuple(channels))
 
 
+def _read_for(read: Reads, clock: VirtualClock, seconds: float, cap_hz: float | None = None) -> Kept:
+    sink = Kept()
+    end_ns = clock.now_ns() + s_to_ns(seconds)
+    read_until(lambda: clock.now_ns() >= end_ns, batches_of([read], cap_hz), sink, clock, threads=False)
+    return sink
+
+
 def test_each_channel_is_read_at_its_own_rate() -> None:
-    """Over a minute a counter at 100 Hz and a temperature at 1 Hz give 6,000 and 60 readings, and the last ones."""
-    clock, sink = VirtualClock(), Kept()
+    """Over a minute, and ticks not followed, a counter at 100 Hz and a temperature at 1 Hz give 6,000 and 60 readings."""
+    clock = VirtualClock()
     read = _simulated(clock)
-    end_ns = clock.now_ns() + 60 * NS_PER_S
-    read_until(lambda: clock.now_ns() >= end_ns, batches_of([read]), sink, clock, threads=False)
+    sink = _read_for(read, clock, 60, cap_hz=100.0)
     counted = {channel.kind: len(sink.of(channel)) for channel in read.channels if channel.device == SIMULATED_GPU}
-    assert counted == {"counter": 6001, "power_instant": 6001, "temperature": 61}
+    assert counted == {"counter": 6001, "power_instant": 6001, "temperature": 62}
+
+
+def test_ticks_are_followed() -> None:
+    """Each tick of a counter and of instant power lies between two reads less than 2 ms apart."""
+    clock = VirtualClock()
+    read = _simulated(clock)
+    begin_ns = clock.now_ns()
+    sink = _read_for(read, clock, 20)
+    for channel in read.channels:
+        if channel.kind in ("counter", "power_instant"):
+            found = [reading for reading in sink.of(channel) if reading.t_ns > begin_ns + NS_PER_S]
+            ticks = [later.t_ns - earlier.t_ns for earlier, later in pairwise(found) if later.value != earlier.value]
+            assert len(ticks) == pytest.approx(19 / 0.02, abs=2)
+            assert max(ticks) < 2_000_000
+            assert len(found) < 19 * 250
+
+
+def test_a_cap_below_what_following_needs_turns_it_off() -> None:
+    """``sampling_hz`` bounds the distance of any two reads: at 100 Hz nothing is read twice within 9 ms."""
+    clock = VirtualClock()
+    read = _simulated(clock)
+    sink = _read_for(read, clock, 10, cap_hz=100.0)
+    times_ns = [reading.t_ns for reading in sink.of(read.channels[0])][:-1]
+    assert min(later - earlier for earlier, later in pairwise(times_ns)) > 9_000_000
+
+
+@pytest.mark.parametrize(
+    ("channel", "followed"),
+    [
+        (Channel(0, "s", "gpu", "G", "x", "counter", "J", 50.0), True),
+        (Channel(0, "s", "gpu", "G", "x", "counter", "J", 50.0, update_period_s=0.02), True),
+        (Channel(0, "s", "gpu", "G", "x", "power_instant", "W", 50.0), True),
+        (Channel(0, "s", "package", "cpu", "x", "counter", "J", 50.0, update_period_s=0.001), False),
+        (Channel(0, "s", "wall", "plug", "x", "counter", "J", 5.0), False),
+        (Channel(0, "s", "gpu", "G", "x", "power_mean", "W", 50.0), False),
+    ],
+)
+def test_what_is_followed(channel: Channel, followed: bool) -> None:
+    """Counters and instant power that ask for 50 Hz, unless they are known to tick faster than each 10 ms."""
+    (batch,) = batches_of([Reads(SlowSource(1), (channel,))])
+    assert (batch.step_ns is not None) is followed
 
 
 def test_rates_can_be_capped() -> None:
     """``sampling_hz`` lowers what asks for more and raises nothing."""
     read = _simulated(VirtualClock())
+    assert [batch.rate_hz for batch in batches_of([read])] == [100.0, 1.0]
     assert [batch.rate_hz for batch in batches_of([read], cap_hz=10.0)] == [10.0, 1.0]
     assert [batch.rate_hz for batch in batches_of([read], cap_hz=0.5)] == [0.5]
 

@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import ClassVar
@@ -16,7 +16,7 @@ from typing import ClassVar
 import pytest
 
 from llenergymeasure.clock import MonotonicClock
-from llenergymeasure.energy.contract import Surroundings
+from llenergymeasure.energy.contract import OpenSource, Surroundings
 from llenergymeasure.energy.select import select
 from llenergymeasure.meter.__main__ import meter
 from llenergymeasure.meter.binary import ReadingsWriter, read_readings
@@ -34,7 +34,9 @@ from llenergymeasure.model.event import (
 )
 from llenergymeasure.model.folder import DRIVER_EVENTS, JOB, METER_EVENTS, METER_READINGS
 from llenergymeasure.model.job import Metering, ProbeJob, job_text
+from llenergymeasure.model.reading import Channel, Reading, Status
 from llenergymeasure.testing.builders import trial_job
+from llenergymeasure.testing.simulated_source import SimulatedSource
 from llenergymeasure.testing.virtual_clock import VirtualClock
 
 _PATIENCE_S = 30.0
@@ -84,13 +86,14 @@ def test_a_trial_is_metered_from_the_first_idle_to_the_last(tmp_path: Path) -> N
         Finished,
     ]
     (metered,) = (event for event in events if isinstance(event, Metered))
-    assert [channel.source for channel in metered.channels] == ["estimate"]
+    assert {channel.source for channel in metered.channels} == {"estimate", "host"}
     assert {verdict.source for verdict in metered.verdicts} >= {"nvml", "estimate"}
     readings = list(read_readings(tmp_path / METER_READINGS))
     (cost,) = (event for event in events if isinstance(event, MeterCost))
     assert cost.readings == len(readings) >= 2
     assert readings[-1].t_ns >= begun_ns
-    assert {reading.value for reading in readings} == {0.0}
+    (model,) = (channel.id for channel in metered.channels if channel.kind == "model")
+    assert {reading.value for reading in readings if reading.channel == model} == {0.0}
 
 
 def test_the_driver_hears_of_the_meter_when_every_channel_was_read(tmp_path: Path) -> None:
@@ -111,6 +114,38 @@ def test_the_driver_hears_of_the_meter_when_every_channel_was_read(tmp_path: Pat
     channels = len(selection.channels)
     assert channels == 4
     assert Watched.readings_at == {"Metered": channels, "MeterCost": 2 * channels}
+
+
+def test_the_trial_hears_of_a_source_that_breaks_while_it_is_read(tmp_path: Path) -> None:
+    """Verdicts are written again, with what the source did; its readings failed, the others' did not."""
+
+    class Breaking(SimulatedSource):
+        def read(self, channels: Sequence[Channel]) -> Sequence[Reading]:
+            if (tmp_path / METER_READINGS).stat().st_size > 40:
+                raise ConnectionResetError("the plug hung up")
+            return super().read(channels)
+
+    clock = VirtualClock()
+
+    def load(name: str) -> OpenSource:
+        return lambda around: (Breaking if name == "wall" else SimulatedSource)(clock)
+
+    (tmp_path / METER_READINGS).touch()
+    selection = select(("wall", "good"), Surroundings(clock, "x", 2), known=(), load=load)
+    with closing(ReadingsWriter(tmp_path / METER_READINGS)) as sink:
+        log = EventLog.append_to(tmp_path / METER_EVENTS)
+        meter(selection, None, sink, log, clock, lambda: True)
+        log.close()
+    first, last = (event for event in read_events(tmp_path / METER_EVENTS) if isinstance(event, Metered))
+    assert {verdict.source: verdict.usable for verdict in first.verdicts} == {"wall": True, "good": True}
+    assert {verdict.source: verdict.usable for verdict in last.verdicts} == {"wall": False, "good": True}
+    assert "a read raised ConnectionResetError: the plug hung up" in last.verdicts[0].reason
+    assert last.channels == first.channels
+    readings = list(read_readings(tmp_path / METER_READINGS))
+    assert [reading.status for reading in readings[:8]] == [Status.OK] * 8
+    assert {reading.channel: reading.status is Status.OK for reading in readings[8:]} == {
+        number: number >= 4 for number in range(8)
+    }
 
 
 def test_the_worker_is_found_in_the_drivers_events(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_the_next_instant_is_on_the_grid_and_later(now_ns: int, next_ns: int) ->
 
 
 def test_each_task_keeps_its_own_pace() -> None:
-    """A task at 10 Hz and one at 4 Hz, on one clock, for one second."""
+    """A task at 10 Hz and one at 4 Hz for one second: the slower comes early, when the other is done anyway."""
     clock = VirtualClock()
     start_ns, end_ns = clock.now_ns(), _until(clock, 0.95)
     fast: list[int] = []
@@ -35,7 +35,21 @@ def test_each_task_keeps_its_own_pace() -> None:
     ]
     repeat(tasks, clock, lambda: clock.now_ns() > end_ns)
     assert _ms(fast) == [100.0 * step for step in range(10)]
-    assert _ms(slow) == [0.0, 250.0, 500.0, 750.0]
+    assert _ms(slow) == [0.0, 100.0, 400.0, 600.0, 900.0]
+
+
+def test_being_early_does_not_make_it_more_often() -> None:
+    """Beside a task at 50 Hz one at 3 Hz is done three times a second, each at most three quarters of its period early."""
+    clock = VirtualClock()
+    start_ns, end_ns, period_ns = clock.now_ns(), _until(clock, 9.99), NS_PER_S // 3
+    seen: list[int] = []
+    tasks = [
+        Task(lambda: None, Every(NS_PER_S // 50, start_ns)),
+        Task(lambda: seen.append(clock.now_ns() - start_ns), Every(period_ns, start_ns)),
+    ]
+    repeat(tasks, clock, lambda: clock.now_ns() > end_ns)
+    assert len(seen) == 31
+    assert all(0 <= place * period_ns - t_ns <= 0.75 * period_ns for place, t_ns in enumerate(seen))
 
 
 def test_what_was_missed_is_not_made_up_for() -> None:

@@ -17,6 +17,7 @@ from llenergymeasure.plan.forecast_time import (
     cpu,
     forecast_time,
     nearest,
+    time_limit_s,
 )
 
 _NOWHERE = Device("a board", None, None)
@@ -146,3 +147,27 @@ def test_more_output_never_takes_less_time(n: int, output: int, concurrency: int
     assert times[0] is not None
     assert times[1] is not None
     assert times[1] >= times[0]
+
+
+def test_a_trial_is_given_up_after_five_times_what_is_forecast() -> None:
+    """Counted from the end of loading; the rest before the warm-up is part of it."""
+    work = _work(n=1600)
+    # 2 batches of 8 × 50 tokens and one pass of 1,600 × 50 at 100 tokens/s
+    assert time_limit_s(work, [_earlier()]) == pytest.approx(5.5 + 5 * (8 + 800))
+    assert time_limit_s(_work(), [_earlier()]) == pytest.approx(5.5 + 600), "never sooner than after ten minutes"
+
+
+def test_a_long_warmup_is_allowed() -> None:
+    """What the protocol lets a trial take to become steady is no sign of one that hangs."""
+    protocol = replace(_work().protocol, warmup=WarmupProtocol("steady", 5, max_seconds=3000.0))
+    assert time_limit_s(_work(protocol=protocol), [_earlier()]) == pytest.approx(5.5 + 3000 + 5 * 16)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"precision": "fp32"}, {"concurrency": 9}, {"backend": "llamacpp"}, {"model": "other"}]
+)
+def test_what_does_not_tell_sets_no_limit(changes: dict[str, Any]) -> None:
+    """Another precision, or more requests at a time: this one may be slower by any factor. Nor does a guess."""
+    assert time_limit_s(_work(), [_earlier(**changes)]) is None
+    assert time_limit_s(_work(), []) is None
+    assert time_limit_s(_work(), [_earlier(**changes), _earlier(concurrency=1)]) is not None

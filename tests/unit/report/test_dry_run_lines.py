@@ -128,3 +128,19 @@ def test_every_basis_has_letters_of_its_own() -> None:
 def test_durations_have_two_units(seconds: float, text: str) -> None:
     """Rounded once, never to sixty of the smaller unit."""
     assert duration(seconds) == text
+
+
+def _limited(seconds: float | None) -> PlannedPoint:
+    return _point(time=TimeOutlook(seconds=200, joules=None, basis="b", guessed=False, limit_seconds=seconds))
+
+
+def _limit_line(*points: PlannedPoint) -> str:
+    return next((line for line in dry_run_lines(_plan(*points)) if line.startswith("Limit")), "")
+
+
+def test_when_a_trial_is_given_up() -> None:
+    """One time, or from the shortest to the longest, and for how many there is none."""
+    assert "given up 10 min 0 s after loading" in _limit_line(_limited(600), _limited(600))
+    line = _limit_line(_limited(1200), _limited(600), _limited(None))
+    assert "10 min 0 s to 20 min 0 s" in line and "no limit for 1 experiment" in line
+    assert _limit_line(_limited(None)) == ""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from llenergymeasure import plugins
@@ -98,3 +99,46 @@ def test_a_killed_driver_takes_its_worker_with_it(tmp_path: Path, submit: Submit
         time.sleep(0.02)
     outcome = settle(tmp_path)
     assert isinstance(outcome, Failure) and outcome.kind == "interrupted"
+
+
+@pytest.fixture
+def scheduler() -> Iterator[Scheduler]:
+    found: Scheduler = plugins.load("schedulers", "local")()
+    yield found
+    found.close()
+
+
+def _children() -> set[int]:
+    return {child.pid for child in psutil.Process().children()}
+
+
+def test_a_driver_started_ahead_takes_the_next_folder(tmp_path: Path, scheduler: Scheduler) -> None:
+    """It waits for one trial, does it as any driver does, and what it prints is in the trial's folder."""
+    write_job(tmp_path, trial_job(protocol=_SHORT))
+    before = _children()
+    scheduler.ahead(tmp_path.parent)
+    scheduler.ahead(tmp_path.parent)
+    (waiting,) = _children() - before
+    handle = scheduler.submit(tmp_path)
+    assert _children() - before == {waiting}
+    assert _status(handle) == 0
+    assert (tmp_path / "trace.json").exists() and (tmp_path / "driver.log").read_text() == ""
+
+
+def test_a_driver_started_ahead_that_is_gone_is_replaced(tmp_path: Path, scheduler: Scheduler) -> None:
+    """Whatever ended it, the trial has a driver."""
+    write_job(tmp_path, trial_job(protocol=_SHORT))
+    before = _children()
+    scheduler.ahead(tmp_path.parent)
+    (waiting,) = _children() - before
+    psutil.Process(waiting).kill()
+    psutil.wait_procs([psutil.Process(waiting)], timeout=20)
+    assert _status(scheduler.submit(tmp_path)) == 0
+
+
+def test_a_driver_without_a_trial_ends(tmp_path: Path, scheduler: Scheduler) -> None:
+    """No trial follows: nothing is left behind."""
+    before = _children()
+    scheduler.ahead(tmp_path.parent)
+    scheduler.close()
+    assert _children() == before

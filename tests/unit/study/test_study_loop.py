@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from llenergymeasure.model.codec import encode
+from llenergymeasure.model.event import Finished, event_line
 from llenergymeasure.model.outcome import Failure
 from llenergymeasure.report.observer import Several
 from llenergymeasure.study.interrupts import Interrupts
@@ -21,7 +22,7 @@ def plan(points=2, cycles=2, **execution):
 
 
 class Ended:
-    def poll(self):
+    def poll(self, within_s=0.0):
         return 0
 
     def cancel(self):
@@ -37,6 +38,10 @@ class Scripted:
         self.script = script or {}
         self.submitted = []
         self.on_submit = on_submit
+        self.told_ahead = []
+
+    def ahead(self, trials):
+        self.told_ahead.append(self.submitted[-1])
 
     def submit(self, folder):
         number = int(folder.name[:3])
@@ -44,6 +49,7 @@ class Scripted:
         what = self.script.get(number, "complete")
         if what == "complete":
             (folder / "result.json").write_text(experiment_result().to_json())
+            (folder / "events.jsonl").write_text(event_line(Finished("trial")))
         elif what == "fail":
             write_failure(folder, Failure("out_of_memory", "too big"))
         self.on_submit()
@@ -70,6 +76,13 @@ def test_every_trial_runs_once_in_order(tmp_path):
     assert len(record.outcomes) == 4
     assert events(tmp_path)[:2] == [("running", 1, 1), ("completed", 1, 1)]
     assert not record.stopped
+
+
+def test_the_next_driver_starts_when_nothing_is_measured(tmp_path):
+    """The scheduler hears that a worker has finished where another trial follows, and only then."""
+    scheduler = Scripted({2: "fail"})
+    run(loop(tmp_path, scheduler))
+    assert [name[:3] for name in scheduler.told_ahead] == ["001", "003"]
 
 
 def test_a_failure_does_not_stop_the_others(tmp_path):

@@ -10,6 +10,7 @@ import pytest
 
 from llenergymeasure.model.outcome import Failure
 from llenergymeasure.plan.plan import Plan
+from llenergymeasure.schema.environment import EnvironmentGroup
 from llenergymeasure.schema.experiment import ExperimentResult
 from llenergymeasure.schema.study import StudyResult
 from llenergymeasure.study.loop import Record
@@ -80,3 +81,26 @@ def test_a_target_makes_the_first_stage_the_spread(target: float | None, reason:
     plan = planned(1, 8, target_rel_ci=target)
     result = _summary(replace(plan, execution=replace(plan.execution, n_cycles=5)))
     assert result.aggregates[0].energy_per_output_token_j.interval_reason == reason
+
+
+def test_where_its_engines_ran() -> None:
+    """Each environment, or backend without one, with its place and the versions that the results name; and the study's file."""
+    plan = planned(3, 1)
+    named = replace(plan.experiments[2], environment="newer", runner="venv:~/newer")
+    plan = replace(plan, experiments=(*plan.experiments[:2], named), source_file="study.yaml")
+    engine = EnvironmentGroup(engine="an engine", engine_version="1.2")
+    outcomes = {trial.number: _outcome(0, 0).model_copy(update={"environment": engine}) for trial in plan.trials[:2]}
+    record = Record({**outcomes, 3: Failure("no_hello", "gone")}, {number: f"f{number}" for number in (1, 2, 3)})
+    result = summarise(plan, record, Path("/somewhere"), _NOW, _NOW)
+    here, newer = result.environments
+    assert (here.name, here.backend, here.at) == ("simulated", "simulated", "local")
+    assert (here.engine, here.versions) == ("an engine", ("1.2",))
+    assert (newer.name, newer.at, newer.engine, newer.versions) == ("newer", "venv:~/newer", None, ())
+    assert result.source_file == "study.yaml"
+    assert StudyResult.model_validate_json(result.to_json()).environments == result.environments
+
+
+def test_a_study_as_a_person_reads_it() -> None:
+    """The table with which a run ends, and what it comes to."""
+    text = _summary(planned(2, 3)).summary()
+    assert "against the best" in text and "Best by " in text

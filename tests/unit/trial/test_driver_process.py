@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from llenergymeasure.machine.gpus import gpus
 from llenergymeasure.model.event import Child, ChildExit, Finished, read_events
-from llenergymeasure.model.job import Metering, ProbeJob, Protocol, WarmupProtocol, WindowProtocol, job_text
-from llenergymeasure.model.mark import interval_of
+from llenergymeasure.model.job import Metering, PowerKnobs, ProbeJob, Protocol, WarmupProtocol, WindowProtocol, job_text
+from llenergymeasure.model.mark import Mark, interval_of
 from llenergymeasure.schema.experiment import ExperimentResult
 from llenergymeasure.store.trace_files import read_trace
 from llenergymeasure.study.settle import settle
@@ -83,6 +84,32 @@ def test_without_a_source_there_is_no_meter(tmp_path: Path) -> None:
     assert [event.role for event in read_events(tmp_path / "driver.jsonl") if isinstance(event, Child)] == ["worker"]
 
 
+def test_a_trial_loads_nothing_before_its_meter_reads(tmp_path: Path) -> None:
+    """Without a rest meter and worker start side by side, and the meter's first reading is before the load all the same."""
+    protocol = replace(_PROTOCOL, idle_seconds=0.0)
+    write_job(tmp_path, trial_job(protocol=protocol, metering=Metering(("simulated",))))
+    assert _run(tmp_path) == 0
+    trace = read_trace(tmp_path)
+    load = interval_of(trace.head.marks, "load")
+    assert load is not None and min(trace.readings.t_ns) < load.begin_ns
+
+
+def test_a_meter_that_fails_takes_the_worker_with_it(tmp_path: Path) -> None:
+    """The worker that was started beside it loads nothing, and the error names the log."""
+    protocol = replace(_PROTOCOL, idle_seconds=0.0)
+    write_job(tmp_path, trial_job(protocol=protocol, metering=Metering(("no-such-source",))))
+    assert _run(tmp_path) == 1
+    failure = read_failure(tmp_path)
+    assert failure is not None and "the meter did not start" in failure.message
+    assert not any(isinstance(event, Mark) for event in read_events(tmp_path / "events.jsonl"))
+    (worker,) = [
+        event.pid
+        for event in read_events(tmp_path / "driver.jsonl")
+        if isinstance(event, Child) and event.role == "worker"
+    ]
+    assert not Path(f"/proc/{worker}").exists()
+
+
 def test_a_meter_that_does_not_start_fails_the_trial(tmp_path: Path) -> None:
     """An energy source that nobody knows: no worker is started, and the error names the log."""
     assert _drive(tmp_path, "no-such-source") == 1
@@ -97,3 +124,16 @@ def test_another_kind_of_job_is_no_trial(tmp_path: Path) -> None:
     (tmp_path / "job.json").write_text(job_text(ProbeJob("simulated")))
     assert _run(tmp_path) == 1
     assert "a probe job is not a trial" in json.loads((tmp_path / "error.json").read_text())["message"]
+
+
+def test_a_cap_that_cannot_be_set_is_a_failure_before_anything_is_started(tmp_path: Path) -> None:
+    """Without a GPU to set it on neither the meter nor the worker begins."""
+    job = trial_job(protocol=_PROTOCOL, metering=Metering(("simulated",)), power=PowerKnobs(cap_w=300.0))
+    write_job(tmp_path, job)
+    if gpus():
+        pytest.skip("there is a GPU here, whose cap is none of a test's business")
+    assert _run(tmp_path) == 1
+    failure = read_failure(tmp_path)
+    assert failure is not None and failure.kind == "unsupported"
+    assert "need an NVIDIA GPU" in failure.message and failure.hint
+    assert not any(isinstance(event, Child) for event in read_events(tmp_path / "driver.jsonl"))

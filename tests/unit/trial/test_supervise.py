@@ -49,11 +49,12 @@ class Worker:
     def returncode(self) -> int | None:
         return self.process.returncode
 
-    def wait(self, timeout: float) -> int:
+    def ends(self, within_s: float) -> bool:
         if not self.script:
-            return self.process.wait(10)
+            self.process.wait(10)
+            return True
         self.script.pop(0)()
-        raise subprocess.TimeoutExpired("worker", timeout)
+        return False
 
     def says(self, *events: Event) -> Step:
         return lambda: self.prints("".join(map(event_line, events)))
@@ -74,7 +75,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., tuple[Worker, Supervisor]]]:
         clock = VirtualClock()
         worker = Worker(tmp_path, clock, stubborn=stubborn, code=code)
         started.append(worker)
-        return worker, Supervisor(worker, tmp_path, _LIMITS, clock)  # type: ignore[arg-type]
+        return worker, Supervisor(worker, tmp_path, _LIMITS, clock, Worker.ends)  # type: ignore[arg-type]
 
     yield start
     for worker in started:

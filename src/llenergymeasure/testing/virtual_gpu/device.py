@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,9 +23,10 @@ from llenergymeasure.units import s_to_ns
 
 # Seconds of the epoch at monotonic 0: field values are stamped with the time of day.
 _EPOCH_S = 1_700_000_000
-_CONTEXT_BYTES = 600 * 2**20
+_RESERVED_BYTES = 600 * 2**20  # the driver's own, which the older answer counts as used
 _FOREIGN_PID, _FOREIGN_BYTES = 4242, 2 * 2**30
 _MAX_SM_MHZ, _MAX_MEMORY_MHZ = 1980, 2619
+_HELD_SM_MHZ = 1410  # while something holds the clocks down
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class VirtualGpu:
     faults: tuple[Fault, ...] = ()
     processes: tuple[Process, ...] = ()
     mig: bool = False
+    virtualization: int = int(pynvml.NVML_GPU_VIRTUALIZATION_MODE_NONE)
     persistence: bool = True
     call_s: float = 30e-6
 
@@ -75,7 +79,7 @@ class VirtualNvml:
         self._boards = [_play(gpu, begin_ns, begin_ns + s_to_ns(horizon_s)) for gpu in gpus]
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("NVML_"):
+        if name.startswith("NVML_") or name == "nvmlMemory_v2":
             return getattr(pynvml, name)
         raise AttributeError(name)
 
@@ -152,7 +156,38 @@ class VirtualNvml:
         return self.nvmlDeviceGetMaxClockInfo(handle, type)
 
     def nvmlDeviceGetClockInfo(self, handle: _Played, type: int) -> int:
-        return self.nvmlDeviceGetMaxClockInfo(handle, type)
+        now_ns = self._call("nvmlDeviceGetClockInfo", handle)
+        if type == pynvml.NVML_CLOCK_MEM:
+            return _MAX_MEMORY_MHZ
+        return _HELD_SM_MHZ if any(fault.reasons(now_ns) for fault in handle.gpu.faults) else _MAX_SM_MHZ
+
+    def nvmlDeviceGetCurrentClocksEventReasons(self, handle: _Played) -> int:
+        now_ns = self._call("nvmlDeviceGetCurrentClocksEventReasons", handle)
+        return reduce(or_, (fault.reasons(now_ns) for fault in handle.gpu.faults), 0)
+
+    def nvmlDeviceGetPerformanceState(self, handle: _Played) -> int:
+        self._call("nvmlDeviceGetPerformanceState", handle)
+        return 0
+
+    def nvmlDeviceGetFanSpeed(self, handle: _Played) -> int:
+        self._call("nvmlDeviceGetFanSpeed", handle)
+        raise self.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+
+    def nvmlDeviceGetComputeMode(self, handle: _Played) -> int:
+        self._call("nvmlDeviceGetComputeMode", handle)
+        return int(pynvml.NVML_COMPUTEMODE_DEFAULT)
+
+    def nvmlDeviceGetCurrPcieLinkGeneration(self, handle: _Played) -> int:
+        self._call("nvmlDeviceGetCurrPcieLinkGeneration", handle)
+        return 5
+
+    def nvmlDeviceGetCurrPcieLinkWidth(self, handle: _Played) -> int:
+        self._call("nvmlDeviceGetCurrPcieLinkWidth", handle)
+        return 16
+
+    def nvmlDeviceGetVirtualizationMode(self, handle: _Played) -> int:
+        self._call("nvmlDeviceGetVirtualizationMode", handle)
+        return handle.gpu.virtualization
 
     def nvmlDeviceGetTotalEnergyConsumption(self, handle: _Played) -> int:
         return self._value(wrong.COUNTER, handle, handle.counter)
@@ -177,8 +212,10 @@ class VirtualNvml:
 
     def nvmlDeviceGetMemoryInfo(self, handle: _Played, version: int | None = None) -> Any:
         now_ns = self._call("nvmlDeviceGetMemoryInfo", handle)
-        used = _CONTEXT_BYTES + sum(process.memory_bytes for process in _processes(handle, now_ns))
-        return SimpleNamespace(used=used, total=handle.gpu.preset.memory_bytes)
+        used = sum(process.memory_bytes for process in _processes(handle, now_ns))
+        reserved = _RESERVED_BYTES if version else 0
+        total = handle.gpu.preset.memory_bytes
+        return SimpleNamespace(used=used + _RESERVED_BYTES - reserved, reserved=reserved, total=total)
 
     def nvmlDeviceGetViolationStatus(self, device: _Played, perfPolicyType: int) -> Any:
         now_ns = self._call("nvmlDeviceGetViolationStatus", device)
@@ -211,7 +248,7 @@ class VirtualNvml:
         now_ns = self._call(function, board)
         if published is None:
             raise self.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
-        return _faulty(board, function, now_ns, int(published.at(np.array([now_ns]))[0]))
+        return _faulty(board, function, now_ns, int(published.at(np.array([_shown_ns(board, function, now_ns)]))[0]))
 
     def _field(self, board: _Played, now_ns: int, field: int, scope: int) -> Any:
         found = pynvml.c_nvmlFieldValue_t()
@@ -222,7 +259,7 @@ class VirtualNvml:
             found.nvmlReturn = pynvml.NVML_ERROR_NOT_SUPPORTED
             return found
         found.nvmlReturn = _error(board, wrong.INSTANT, now_ns)
-        place = int(board.instant.place(np.array([now_ns]))[0])
+        place = int(board.instant.place(np.array([_shown_ns(board, wrong.INSTANT, now_ns)]))[0])
         found.timestamp = _EPOCH_S * 1_000_000 + int(board.instant.t_ns[place]) // 1000
         found.value.uiVal = _faulty(board, wrong.INSTANT, now_ns, int(board.instant.milli[place]))
         return found
@@ -244,6 +281,11 @@ def _play(gpu: VirtualGpu, begin_ns: int, end_ns: int) -> _Played:
 def _error(board: _Played, function: str, now_ns: int) -> int:
     codes = (fault.error(function, now_ns) for fault in board.gpu.faults)
     return next((code for code in codes if code != pynvml.NVML_SUCCESS), int(pynvml.NVML_SUCCESS))
+
+
+def _shown_ns(board: _Played, function: str, now_ns: int) -> int:
+    """The instant whose value is shown now."""
+    return min((fault.shown_ns(function, now_ns) for fault in board.gpu.faults), default=now_ns)
 
 
 def _faulty(board: _Played, function: str, now_ns: int, milli: int) -> int:

@@ -32,12 +32,20 @@ class Fault:
         """The value that a call which succeeds returns."""
         return milli
 
+    def shown_ns(self, function: str, now_ns: int) -> int:
+        """The instant whose value a call shows."""
+        return now_ns
+
     def delay_s(self, function: str, now_ns: int) -> float:
         """How much longer a call takes."""
         return 0.0
 
     def throttled_ns(self, policy: int, now_ns: int) -> int:
         """Time until now during which ``policy`` (``NVML_PERF_POLICY_…``) held the clocks down."""
+        return 0
+
+    def reasons(self, now_ns: int) -> int:
+        """Bits of the reasons for which clocks are held down now."""
         return 0
 
     def foreign(self, now_ns: int) -> bool:
@@ -88,6 +96,19 @@ class Zeros(Fault):
 
     def value(self, function: str, now_ns: int, milli: int) -> int:
         return 0 if function == self.function and self.begin_ns <= now_ns < self.end_ns else milli
+
+
+@dataclass(frozen=True, slots=True)
+class Stale(Fault):
+    """Calls succeed and go on showing the value, and the field its timestamp, of the begin."""
+
+    function: str
+    begin_ns: int
+    end_ns: int
+
+    def shown_ns(self, function: str, now_ns: int) -> int:
+        stands = function == self.function and self.begin_ns <= now_ns < self.end_ns
+        return self.begin_ns if stands else now_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,15 +167,22 @@ class Capped(Fault):
     def throttled_ns(self, policy: int, now_ns: int) -> int:
         return max(0, min(now_ns, self.end_ns) - self.begin_ns) if policy == self.policy else 0
 
+    def reasons(self, now_ns: int) -> int:
+        by_heat = self.policy == pynvml.NVML_PERF_POLICY_THERMAL
+        bit = pynvml.nvmlClocksEventReasonSwThermalSlowdown if by_heat else pynvml.nvmlClocksEventReasonSwPowerCap
+        return int(bit) if self.begin_ns <= now_ns < self.end_ns else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Disappears(Fault):
-    """The board falls off the bus: every call about it fails."""
+    """The board falls off the bus: every call about it fails, for ever or until it is back."""
 
     at_ns: int
+    until_ns: int | None = None
 
     def error(self, function: str, now_ns: int) -> int:
-        return int(pynvml.NVML_ERROR_GPU_IS_LOST if now_ns >= self.at_ns else pynvml.NVML_SUCCESS)
+        gone = now_ns >= self.at_ns and (self.until_ns is None or now_ns < self.until_ns)
+        return int(pynvml.NVML_ERROR_GPU_IS_LOST if gone else pynvml.NVML_SUCCESS)
 
 
 def after_all(faults: tuple[Fault, ...], truth: Workload) -> Workload:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from llenergymeasure.clock import Clock
 from llenergymeasure.energy.contract import Unavailable
 from llenergymeasure.energy.nvml import NvmlSource
+from llenergymeasure.energy.own_processes import IsOurs, cannot_tell
 from llenergymeasure.energy.select import Reads
 from llenergymeasure.errors import EnergyError
 from llenergymeasure.meter.loop import batches_of, read_until
@@ -26,13 +27,13 @@ class _Kept:
             self.readings.append(reading)
 
 
-def metered(nvml: VirtualNvml, clock: Clock, length_s: float) -> Readout:
+def metered(nvml: VirtualNvml, clock: Clock, length_s: float, is_ours: IsOurs = cannot_tell) -> Readout:
     """What the meter reads in ``length_s`` from now, of every board; all of them are said to work.
 
     ``clock`` is the one that ``nvml`` was made with, turned by this thread only. Raises ``EnergyError`` when no board can be
     read.
     """
-    source = NvmlSource(nvml, clock)
+    source = NvmlSource(nvml, clock, is_ours)
     channels = source.channels()
     if isinstance(channels, Unavailable):
         raise EnergyError(str(channels))

@@ -137,3 +137,22 @@ RTX_4090 = Preset(
 )
 
 PRESETS = (A100_80G, H100_SXM, H200_SXM, RTX_4090)
+
+# The packages of a server, whose counter is updated each millisecond.
+SERVER_CPU = Preset(
+    "server CPU",
+    (0, 0),
+    0,
+    tdp_w=280,
+    idle_w=60,
+    loaded_w=75,
+    decode_w=210,
+    prefill_w=270,
+    usage_is_a_mean=False,
+    ticks_s=(0.001,),
+    instant_windows_s=(),
+    counter_duties=(1.0,),
+    k_per_w=0.12,
+    die_s=3,
+    sink_s=60,
+)

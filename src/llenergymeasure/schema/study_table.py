@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from llenergymeasure.report.study_words import finding, flag_letters, rest
-from llenergymeasure.report.table import Column, fits, render
 from llenergymeasure.schema.numbers import MISSING, bounds, mebibytes, percent, plus_minus, prefix_for, three_digits
 from llenergymeasure.schema.quantity import Quantity
 from llenergymeasure.schema.study import Aggregate, StudyResult, Tier
+from llenergymeasure.schema.study_words import finding, flag_letters, rest
+from llenergymeasure.schema.table import Column, fits, render
 
 # An interval on the log scale that reaches up to this many times the value reaches far less down: it is written with its ends.
 _LOPSIDED = 1.4

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from llenergymeasure.analyse.aggregate import Design, Group, aggregate
-from llenergymeasure.report.study_table import study_lines
-from llenergymeasure.report.table import display_width
 from llenergymeasure.schema.performance import LatencyGroup, MemoryGroup, Spread
 from llenergymeasure.schema.quantity import Quantity
 from llenergymeasure.schema.study import FailedTrial, SkippedPoint, StudyResult
+from llenergymeasure.schema.study_table import study_lines
+from llenergymeasure.schema.table import display_width
 from llenergymeasure.testing.builders import experiment_result, joules
 from llenergymeasure.testing.studies import study_result
 

@@ -1,6 +1,6 @@
 """Tables for a terminal and for a pipe."""
 
-from llenergymeasure.report.table import Column, display_width, render
+from llenergymeasure.schema.table import Column, display_width, render
 
 COLUMNS = [Column("name"), Column("tokens/s", right=True)]
 
