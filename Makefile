@@ -30,10 +30,11 @@ venv    := $(VENV)/.made
 runtime := $(VENV)/.runtime-$(subst $(space),-,$(engines))
 dev     := $(VENV)/.dev
 docs    := $(VENV)/.docs
+sources := $(VENV)-sources/.made
 inputs  := pyproject.toml constraints.txt
 quick_tests := $(wildcard tests/unit tests/sim tests/property tests/startup)
 
-.PHONY: help install demo check static test bench docs clean
+.PHONY: help install demo check static test test-sources bench docs clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -55,7 +56,10 @@ static: $(dev) ## the part of check that runs no code of ours
 	$(bin)/lint-imports
 
 test: $(runtime) $(dev) ## all tests that need no more than this machine
-	$(bin)/python -m pytest tests
+	$(bin)/python -m pytest tests --ignore=tests/sources
+
+test-sources: $(sources) ## energy sources that read through packages of others, in an environment of their own
+	$(VENV)-sources/bin/python -m pytest tests/sources
 
 bench: $(runtime) $(dev) ## benchmarks; writes benchmarks/RESULTS.md
 	$(bin)/python -m benchmarks.run
@@ -65,7 +69,7 @@ docs: $(docs) ## the documentation site, into site/
 	@echo "site/index.html"
 
 clean: ## remove .venv and caches; results stay
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist build site
+	rm -rf $(VENV) $(VENV)-sources .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist build site
 
 $(venv):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -91,6 +95,13 @@ $(dev): $(inputs) | $(venv)
 	@echo "Downloads, where they are not cached yet: test and lint tools, about 40 MB, and the libraries that llem uses"
 	$(if $(has_cc),,@echo "  a C compiler (ziglang), as there is none here: about 100 MB")
 	$(pip) install --quiet -c constraints.txt -e . --group dev $(if $(has_cc),,--group compiler)
+	@touch $@
+
+$(sources): $(inputs) | $(venv)
+	@echo "Downloads, where they are not cached yet: Zeus and CodeCarbon with what they need, about 120 MB"
+	$(bin)/python -m venv $(VENV)-sources
+	$(VENV)-sources/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(VENV)-sources/bin/python -m pip install --quiet -c constraints.txt -e ".[zeus,codecarbon]" --group dev
 	@touch $@
 
 $(docs): $(inputs) | $(venv)

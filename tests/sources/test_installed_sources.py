@@ -1,4 +1,4 @@
-"""Packages of others, where they are installed: they have what the sources use, and keep the contract."""
+"""Packages of others that sources read through: they have what is used of them, and keep the contract."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ class TestInstalledCodecarbon(SourceContract):
 
     @pytest.fixture(autouse=True)
     def _installed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-        pytest.importorskip("codecarbon", reason="the extra codecarbon is not installed")
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("CODECARBON_COUNTRY_ISO_CODE", "FRA")
         # What a person's own settings could turn on.
@@ -46,7 +45,6 @@ class TestInstalledCodecarbon(SourceContract):
 
 def test_the_double_of_zeus_has_the_methods_of_zeus() -> None:
     """What the source calls exists in the installed package, and takes no argument."""
-    pytest.importorskip("zeus.device", reason="the extra zeus is not installed")
     from zeus.device.cpu.rapl import RAPLCPU, ZeusdRAPLCPU
     from zeus.device.gpu.amd import AMDGPU
     from zeus.device.gpu.nvidia import NVIDIAGPU
@@ -66,7 +64,6 @@ def test_the_double_of_zeus_has_the_methods_of_zeus() -> None:
 
 def test_the_installed_zeus_answers_or_says_why_not() -> None:
     """On a machine without its devices it is importable and unusable, with a reason for each kind."""
-    pytest.importorskip("zeus.device", reason="the extra zeus is not installed")
     source = zeus.open_source(_AROUND)
     found = source.channels()
     source.close()
