@@ -15,7 +15,7 @@ from itertools import product
 import numpy as np
 
 from llenergymeasure.analyse.aggregate import Group, aggregate
-from llenergymeasure.analyse.compare import EQUIVALENCE_MARGIN
+from llenergymeasure.analyse.compare import EQUIVALENCE_MARGIN, Costs, Difference
 from llenergymeasure.analyse.ranking import Candidate, Compared, rank
 from llenergymeasure.analyse.statistics import log_mean_interval, ratio_interval
 from llenergymeasure.analyse.stopping import cycles_needed
@@ -25,6 +25,7 @@ from llenergymeasure.testing.builders import experiment_result, joules
 from llenergymeasure.testing.single_run import TRUE_J, autoregression, single_run
 
 _FIRST_STAGE, _MAX_CYCLES = 5, 20
+_GATE_MARGIN = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,9 @@ def promises() -> Iterator[Promise]:
     yield Promise("one run of 10 s, gain ±5 %, absolute covers", 0.95, 1.0, _one_run_absolute)
     yield Promise("ratio of two equals, 6 cycles begun within ±5 °C, covers", 0.93, 0.98, _ratio_when_warm)
     yield Promise("ratio of two configurations of one board, 5 cycles, covers", 0.93, 0.98, _ratio_on_one_board)
+    for effect in (0.0, _GATE_MARGIN):
+        what = f"{effect:.0%} worse, a gate at {_GATE_MARGIN:.0%}: 5 pairs and 5 fresh ones both above it"
+        yield Promise(what, 0.0, 0.01, partial(_gate_alarms, effect))
 
 
 def _over_cycles(n: int, generator: np.random.Generator) -> bool:
@@ -193,6 +197,23 @@ def _false_equivalence(k: int, generator: np.random.Generator) -> bool:
     effects = [0.0] + [math.log1p(EQUIVALENCE_MARGIN)] * (k - 1)
     best, compared = _study(effects, 5, 0.003, generator)
     return any(found.verdict == "equivalent" for place, found in compared.items() if effects[place] != effects[best])
+
+
+def _gate_alarms(effect: float, generator: np.random.Generator) -> bool:
+    """Whether the lower end of the ratio is above the margin in five blocks, and again in five that were made anew."""
+    return all(_lowest_ratio(effect, generator) > 1 + _GATE_MARGIN for _ in range(2))
+
+
+def _lowest_ratio(effect: float, generator: np.random.Generator) -> float:
+    drift = generator.normal(0, 0.05, 5)
+    noise = generator.normal(0, 0.01 / math.sqrt(2), (2, 5))
+    values = [
+        {(cycle, ""): math.exp(level + drift[cycle] + noise[place, cycle]) for cycle in range(5)}
+        for place, level in enumerate((0.0, math.log1p(effect)))
+    ]
+    found = Costs(values, blocks=True).against(0, [1]).at(0)
+    assert isinstance(found, Difference)
+    return found.ratio_95[1]
 
 
 def _power(generator: np.random.Generator) -> bool:
