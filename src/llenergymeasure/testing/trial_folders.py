@@ -8,7 +8,7 @@ from pathlib import Path
 
 from llenergymeasure.backends.contract import Backend
 from llenergymeasure.clock import Clock
-from llenergymeasure.model.event import EventLog, Finished, Hello, MachineFacts
+from llenergymeasure.model.event import EventLog, Finished, Hello, MachineFacts, PowerTrend
 from llenergymeasure.model.folder import DRIVER_EVENTS, JOB, STAMPS, WORKER_EVENTS
 from llenergymeasure.model.inputs import Inputs, pack_ids, write_inputs
 from llenergymeasure.model.job import TrialJob, job_text
@@ -38,6 +38,7 @@ def work(
     backend: Backend | None = None,
     clock: Clock | None = None,
     stop: Callable[[], bool] = lambda: False,
+    power: Callable[[], PowerTrend | None] = lambda: None,
 ) -> None:
     """Drive and work the whole trial: afterwards ``folder`` can be joined. What the backend raises leaves as it is."""
     inputs = inputs or prepared_inputs()
@@ -51,7 +52,7 @@ def work(
     log.write(Hello(process_identity(pid=101)))
     try:
         with StampWriter(folder / STAMPS) as stamps:
-            run_trial(Trial(job, inputs, clock, log, stamps, stop), backend or SimulatedBackend(clock))
+            run_trial(Trial(job, inputs, clock, log, stamps, stop, power), backend or SimulatedBackend(clock))
         log.write(Finished(job.kind))
     finally:
         log.close()

@@ -48,12 +48,13 @@ def steadiness(seconds_per_token: Sequence[float], cv_target: float) -> Steadine
 def power_is_steady(trend: PowerTrend | None, most_drift: float, window_s: float) -> bool:
     """Whether power has come to rest: its last two 5 s agree, and the window will drift by no more than ``most_drift``.
 
-    Drift is what the present heating will add by leakage over ``window_s``. A temperature that nobody reads does not hold it up.
+    Drift is what the present heating will add by leakage over ``window_s``. Before there is a trend it has not; a power or
+    temperature that the trend does not know, since nothing reads that of the devices that work, does not hold it up.
     """
-    if trend is None or trend.change is None:
+    if trend is None:
         return False
     drift = _LEAKAGE_PER_C * abs(trend.heating_c_per_s or 0.0) * window_s
-    return trend.change < _POWER_CHANGE and drift < most_drift
+    return (trend.change or 0.0) < _POWER_CHANGE and drift < most_drift
 
 
 def _slope_contains_zero(values: Sequence[float]) -> bool:

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 
 from llenergymeasure.meter.binary import ReadingsWriter
-from llenergymeasure.model.event import Metered
-from llenergymeasure.model.folder import METER_READINGS
+from llenergymeasure.model.event import EventLog, Metered
+from llenergymeasure.model.folder import METER_EVENTS, METER_READINGS
+from llenergymeasure.model.mark import Mark
 from llenergymeasure.model.reading import Channel, Reading, Readings, Readout
+from llenergymeasure.testing.builders import session_facts
 from llenergymeasure.testing.virtual_clock import VirtualClock
-from llenergymeasure.trial.power_trend import PowerWatch, trend_of
+from llenergymeasure.trial.power_trend import PowerWatch, trend_of, watch
 from llenergymeasure.units import NS_PER_S
 
 _COUNTER = Channel(0, "nvml", "gpu", "GPU-1", "a GPU", "counter", "J", 50.0, update_period_s=0.02, stated_error=0.05)
@@ -71,3 +73,15 @@ def test_the_watch_speaks_once_there_are_two_blocks_of_the_warm_up(tmp_path: Pat
     found = watch.look()
     assert found is not None and found.change is not None and math.isclose(found.change, 0.0, abs_tol=2e-3)
     writer.close()
+
+
+def test_there_is_nothing_to_watch_before_the_warm_up_has_begun(tmp_path: Path) -> None:
+    """The devices that work, what is read of them, and the begin of the warm-up must be known."""
+    begun = (session_facts(device_ids=("GPU-1",)), Mark("warmup", "begin", NS_PER_S))
+    clock = VirtualClock()
+    assert watch(tmp_path, begun, clock) is None
+    log = EventLog.append_to(tmp_path / METER_EVENTS)
+    log.write(Metered((), (_COUNTER,)))
+    log.close()
+    assert watch(tmp_path, begun[:1], clock) is None and watch(tmp_path, begun[1:], clock) is None
+    assert isinstance(watch(tmp_path, begun, clock), PowerWatch)

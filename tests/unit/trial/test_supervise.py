@@ -71,11 +71,13 @@ class Worker:
 def start(tmp_path: Path) -> Iterator[Callable[..., tuple[Worker, Supervisor]]]:
     started: list[Worker] = []
 
-    def start(*, stubborn: bool = False, code: int | None = None) -> tuple[Worker, Supervisor]:
+    def start(
+        *, stubborn: bool = False, code: int | None = None, warming: Callable[[Sequence[Event]], None] = len
+    ) -> tuple[Worker, Supervisor]:
         clock = VirtualClock()
         worker = Worker(tmp_path, clock, stubborn=stubborn, code=code)
         started.append(worker)
-        return worker, Supervisor(worker, tmp_path, _LIMITS, clock, Worker.ends)  # type: ignore[arg-type]
+        return worker, Supervisor(worker, tmp_path, _LIMITS, clock, Worker.ends, warming)  # type: ignore[arg-type]
 
     yield start
     for worker in started:
@@ -104,6 +106,22 @@ def test_a_worker_that_ends_by_itself(start: Start) -> None:
     assert supervisor.until_end(_never) == 3
     assert supervisor.events == [*_LOADED, Progress("two")]
     assert supervisor.stopped is None
+
+
+def test_a_warm_up_is_looked_after_while_it_lasts(start: Start) -> None:
+    """With the events so far; neither while the model loads nor in the window."""
+    seen: list[int] = []
+    worker, supervisor = start(code=0, warming=lambda events: seen.append(len(events)))
+    worker.script = [
+        worker.says(Mark("load", "begin", 1)),
+        worker.passes(1),
+        worker.says(Mark("load", "end", 2), Mark("warmup", "begin", 3)),
+        worker.passes(1),
+        worker.says(Mark("warmup", "end", 4), WarmupDone(1, 1.0, None, None, "pool")),
+        worker.passes(1),
+    ]
+    assert supervisor.until_end(_never) == 0
+    assert seen == [3, 3]
 
 
 def test_events_written_at_the_very_end_are_seen(start: Start) -> None:

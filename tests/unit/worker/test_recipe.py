@@ -10,6 +10,7 @@ from llenergymeasure.errors import BackendError, LLEMError
 from llenergymeasure.model.event import (
     Event,
     MemoryFacts,
+    PowerTrend,
     Progress,
     RequestDone,
     SessionFacts,
@@ -472,3 +473,14 @@ def test_a_cold_start_holds_loading_and_one_request(tmp_path: Path, clock: Virtu
     assert worked.one(WindowDone).stopped_by == "first_request"
     assert worked.one(WarmupDone).batches == 0
     assert worked.seconds("quiet") == 0.5
+
+
+def test_a_warm_up_waits_for_power_where_it_is_read(tmp_path: Path, clock: VirtualClock) -> None:
+    """Batches are steady from the fifth on; power is so from the eighth, and the last trend is kept."""
+    trends = [None] * 5 + [PowerTrend(0.05, 0.0), PowerTrend(0.02, 0.0), PowerTrend(0.001, 0.1)]
+    protocol = _protocol(WarmupProtocol("steady", n_warmup=2, power_drift=0.005), WindowProtocol(min_seconds=10.0))
+    job = trial_job(protocol=protocol, max_new_tokens=1)
+    session = FakeSession(clock)
+    work(tmp_path, job, backend=FakeBackend(session), clock=clock, power=lambda: trends.pop(0))  # type: ignore[arg-type]
+    done = Worked(tmp_path, session).one(WarmupDone)
+    assert (done.batches, done.steady, done.power) == (8, True, PowerTrend(0.001, 0.1))

@@ -58,7 +58,8 @@ def test_noise_without_a_trend_is_nearly_always_steady() -> None:
     ("trend", "steady"),
     [
         (None, False),
-        (PowerTrend(None, 0.0), False),
+        (PowerTrend(None, 0.0), True),
+        (PowerTrend(None, 0.3), False),
         (PowerTrend(0.009, 0.0), True),
         (PowerTrend(0.011, 0.0), False),
         (PowerTrend(0.0, None), True),
@@ -69,5 +70,5 @@ def test_noise_without_a_trend_is_nearly_always_steady() -> None:
 def test_power_is_steady_when_its_blocks_agree_and_the_window_will_not_drift(
     trend: PowerTrend | None, steady: bool
 ) -> None:
-    """Less than 1 % between two 5 s; 0.25 °C/s at 0.2 % a degree is 0.5 % over 10 s. What is not known yet is not steady."""
+    """Less than 1 % between two 5 s; 0.25 °C/s at 0.2 % a degree is 0.5 % over 10 s. Before there is a trend, nothing is."""
     assert power_is_steady(trend, 0.005, 10.0) is steady
