@@ -15,6 +15,7 @@ from types import TracebackType
 from llenergymeasure.analyse.headline import TrialEnergy, energy_of_window
 from llenergymeasure.analyse.validity import metering_remarks
 from llenergymeasure.clock import Clock, MonotonicClock
+from llenergymeasure.energy.select import AUTO
 from llenergymeasure.energy.visible import Gpu, visible_gpus
 from llenergymeasure.errors import EnergyError, LLEMError
 from llenergymeasure.meter.binary import read_readings
@@ -60,6 +61,7 @@ class measure(ContextDecorator):
         self._meter: subprocess.Popen[bytes] | None = None
         self._began_ns = 0
         self._used: tuple[str, ...] = ()
+        self._named = False
         self._beside_s = 0.0
         self.energy_j: Quantity = missing("J", "the block has not ended")
         self.duration_s: float | None = None
@@ -74,7 +76,7 @@ class measure(ContextDecorator):
         try:
             channels = self._start(Path(self._scratch.name))
             self._used = counted(channels, self._devices, os.environ)
-            self._beside_s = beside_s(channels, self._used)
+            self._beside_s = beside_s(channels, None if self._named else self._used)
             self._clock.sleep(self._beside_s)
         except BaseException:
             self._end()
@@ -99,6 +101,7 @@ class measure(ContextDecorator):
     def _start(self, folder: Path) -> tuple[Channel, ...]:
         """Start the meter and wait until it has read every channel once."""
         source = self._source or settings_here({}).values.measurement.energy_source
+        self._named = source != AUTO
         (folder / JOB).write_text(job_text(MeterJob(Metering(tuple(source.split(","))))), encoding="utf-8")
         log = EventLog.append_to(folder / DRIVER_EVENTS)
         log.write(Child("worker", os.getpid(), self._clock.now_ns()))
@@ -128,7 +131,8 @@ class measure(ContextDecorator):
 
     def _read(self, folder: Path, window: Interval) -> None:
         events = tuple(read_events(folder / METER_EVENTS))
-        metered = next(event for event in events if isinstance(event, Metered))
+        # Written again when a source breaks its contract: the last one counts.
+        metered = next(event for event in reversed(events) if isinstance(event, Metered))
         readings: Readings = read_readings(folder / METER_READINGS)
         readout = Readout(metered.channels, metered.verdicts, readings, self._used)
         energy: TrialEnergy = energy_of_window(readout, window)
@@ -165,9 +169,13 @@ def counted(
     return tuple(_device(one, read, gpus) for one in wanted)
 
 
-def beside_s(channels: Sequence[Channel], used: Sequence[str]) -> float:
-    """How long the meters of the devices are read before and after a block."""
-    meters = [one for one in channels if one.device in used and one.kind in ENERGY_KINDS and one.kind != "model"]
+def beside_s(channels: Sequence[Channel], used: Sequence[str] | None) -> float:
+    """How long the meters of the devices are read before and after a block; ``None``: of all, as where a source was named."""
+    meters = [
+        one
+        for one in channels
+        if (used is None or one.device in used) and one.kind in ENERGY_KINDS and one.kind != "model"
+    ]
     if not meters:
         return 0.0
     ticks_s = max(_BESIDE_TICKS * max(one.update_period_s or 0.0, 1 / one.rate_hz) for one in meters)

@@ -69,7 +69,8 @@ def load(seam: Seam, name: str) -> Any:
     if target is None:
         target = _installed(seam).get(name)
     if target is None:
-        raise LLEMError(f"{name!r} is not one of the {seam} known here", hint=f"known {seam}: {', '.join(names(seam))}")
+        what = "energy sources" if seam == "energy" else seam
+        raise LLEMError(f"{name!r} is not one of the {what} known here", hint=f"known {what}: {', '.join(names(seam))}")
     module, _, attribute = target.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)

@@ -125,3 +125,10 @@ def test_meters_are_read_beside_the_block_for_a_few_of_their_ticks():
     assert beside_s([channel(rate_hz=1.0)], used) == 5.0
     assert beside_s([channel(rate_hz=50.0), channel(kind="power_mean", rate_hz=10.0, averaging_s=2.0)], used) == 2.4
     assert beside_s([channel(rate_hz=1.0), channel(device="cpu", kind="model", rate_hz=1.0)], ("cpu",)) == 0.0
+
+
+def test_a_slow_meter_that_is_no_device_in_use_is_read_beside_the_block_where_sources_are_named():
+    """A meter at the wall reads once a second: five of its ticks."""
+    wall = dataclasses.replace(_channel("plug", "wall"), rate_hz=1.0)
+    channels = [dataclasses.replace(_channel("GPU-1"), rate_hz=50.0), wall]
+    assert (beside_s(channels, ("GPU-1",)), beside_s(channels, None)) == (1.0, 5.0)

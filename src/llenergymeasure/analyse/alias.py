@@ -29,6 +29,8 @@ _LEAST_SEEN = 0.02
 _IN_TIME = 0.9
 # Steps in a tick where that is not known.
 _STEPS = 3
+# Steps of which more than this share of the swing can add up keep pace with the ticks.
+_HIDES = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +68,7 @@ def alias_w(look: Look, power_w: Floats, range_w: float, step_s: float | None) -
         hidden = look.unseen > 0 and scatter_w < _CONSTANT * float(power_w.mean())
         return most_w if hidden else math.hypot(random_w, _slow_w(power_w) if look.unseen > 0 else 0.0)
     shape = np.abs(np.sinc(_HARMONICS * look.seen_s / step_s)) / _HARMONICS
-    turn = np.abs(np.sin(np.pi * _HARMONICS * look.tick_s / step_s))
-    # The mean of the squared sine over its envelope: a step is never known to 1/N.
-    beat2 = np.minimum(1.0, 0.5 / np.maximum(len(power_w) * turn, 1e-12) ** 2)
+    beat2 = _beat2(look, len(power_w), step_s)
     if float((shape**2 * (1 - beat2)).sum()) < _LEAST_SEEN * float((shape**2).sum()):
         return most_w
     in_time = np.minimum(np.exp(-((2 * np.pi * _HARMONICS * look.uneven_s / step_s) ** 2) / 2), _IN_TIME)
@@ -77,6 +77,22 @@ def alias_w(look: Look, power_w: Floats, range_w: float, step_s: float | None) -
     spread_w = float(np.std(power_w))
     alias = spread_w * math.sqrt(kept_w2 / (all_w2 - kept_w2))
     return min(alias, most_w) if look.unseen > 0 else alias
+
+
+def keeps_pace(look: Look, ticks: int, step_s: float | None) -> bool:
+    """Whether steps could hide from a sensor of which nobody knows how long it looks: a good part of their swing adds up."""
+    if look.known or step_s is None or ticks < 1:
+        return False
+    shape = np.sinc(_HARMONICS * look.seen_s / step_s) / _HARMONICS
+    left2 = float((shape**2 * _beat2(look, ticks, step_s)).sum())
+    return left2 > _HIDES**2 * float((1.0 / _HARMONICS**2).sum())
+
+
+def _beat2(look: Look, ticks: int, step_s: float) -> Floats:
+    """What is left of each harmonic's square over so many ticks: the mean of the squared sine over its envelope."""
+    turn = np.abs(np.sin(np.pi * _HARMONICS * look.tick_s / step_s))
+    # A step is never known to 1/N.
+    return np.asarray(np.minimum(1.0, 0.5 / np.maximum(ticks * turn, 1e-12) ** 2))
 
 
 def swing_w(power_w: Floats, tick_s: float, step_s: float | None) -> float:

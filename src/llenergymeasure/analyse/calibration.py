@@ -19,7 +19,7 @@ def calibration_of(
     """
     if reference_j <= 0 or u_reference < 0:
         raise ConfigError(
-            f"a reference of {reference_j:g} J known to {u_reference:.2%} calibrates nothing",
+            f"a reference of {reference_j:g} J known to {u_reference * 100:.2f} % calibrates nothing",
             hint="give what the reference meter showed, in joules, and its standard uncertainty",
         )
     own = (relative for name, relative in found.terms if name not in SHARED)

@@ -92,9 +92,9 @@ class _Device:
         for phase, over in self._phases():
             others, stolen = self._others_share(over), self._share(over, "stolen")
             if others is not None and others > _OTHERS_CPU:
-                yield f"other processes took {others:.0%} of the CPUs in {phase}"
+                yield f"other processes took {others * 100:.0f} % of the CPUs in {phase}"
             if stolen is not None and stolen > _OTHERS_CPU:
-                yield f"the hypervisor took {stolen:.0%} of the CPUs in {phase}"
+                yield f"the hypervisor took {stolen * 100:.0f} % of the CPUs in {phase}"
 
     def _why_unsure_cpu(self) -> str:
         if not self._has("cpu_time"):

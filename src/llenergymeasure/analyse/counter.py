@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from llenergymeasure.analyse.alias import USUAL_DUTY, Look, alias_w
+from llenergymeasure.analyse.alias import USUAL_DUTY, Look, alias_w, keeps_pace
 from llenergymeasure.analyse.metered import metered
 from llenergymeasure.analyse.series import Floats, Joules, NoEnergy, Series, gap_s
 from llenergymeasure.analyse.tick_edged import Sensor, tick_edged
@@ -52,6 +52,7 @@ def counter_energy(channel: Channel, series: Series, over: Interval, step_s: flo
         edges_j=found.edges_j,
         noise_j=math.hypot(found.noise_j, _stood_still_j(lengths_s, power_w, whole.apart_s)),
         alias_j=over.duration_s * alias_w(look, power_w, _range_w(whole), step_s),
+        in_pace=keeps_pace(look, len(power_w), step_s),
     )
 
 

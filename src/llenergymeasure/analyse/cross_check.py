@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from llenergymeasure.analyse.devices import Part, energy_channels
+from llenergymeasure.analyse.devices import Part, calibrated, energy_channels
 from llenergymeasure.analyse.energy import Joules, energy_of, series_of
 from llenergymeasure.analyse.uncertainty import Term, half_width
 from llenergymeasure.model.mark import Interval
@@ -20,9 +20,10 @@ _LEAST_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A part beside what another channel of the same domain of the same device gave, both as they were read.
+    """A part beside what another channel of the same domain of the same device gave.
 
-    ``explained`` is the relative difference that their own uncertainty, gain left out, makes in one window in twenty.
+    Both are as they were read, or as calibrated where both are. ``explained`` is the relative difference that their uncertainty
+    makes in one window in twenty, that of gains that were not calibrated left out.
     """
 
     part: Part
@@ -82,14 +83,21 @@ def cross_checks(
 
 def _checked(readout: Readout, part: Part, window: Interval, step_s: float | None) -> Checked | None:
     of = part.channel
-    gain = 1.0 if of.calibration is None else of.calibration.gain
     for other in energy_channels(readout):
         same = (other.device, other.domain) == (of.device, of.domain)
         if not same or other.id == of.id or other.kind == "model":
             continue
         joules = energy_of(other, series_of(readout.readings, other.id), window, step_s)
         if isinstance(joules, Joules):
-            terms = (*part.terms, *Part(other, joules).terms)
-            explained = half_width(term for term in terms if not term.shared)
-            return Checked(part, other, part.joules.energy_j * gain, joules.energy_j, explained)
+            return _beside(part, Part(other, joules))
     return None
+
+
+def _beside(part: Part, other: Part) -> Checked:
+    mine, theirs = part.channel.calibration, other.channel.calibration
+    if mine is not None and theirs is not None:
+        explained = half_width((*part.terms, *Part(other.channel, calibrated(other.channel, other.joules)).terms))
+        return Checked(part, other.channel, part.joules.energy_j, other.joules.energy_j / theirs.gain, explained)
+    gain = 1.0 if mine is None else mine.gain
+    explained = half_width(term for term in (*part.terms, *other.terms) if not term.shared)
+    return Checked(part, other.channel, part.joules.energy_j * gain, other.joules.energy_j, explained)

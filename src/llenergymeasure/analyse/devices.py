@@ -7,13 +7,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from llenergymeasure.analyse.energy import Joules, NoEnergy, energy_of, series_of
-from llenergymeasure.analyse.uncertainty import SHARED, Term
+from llenergymeasure.analyse.uncertainty import SHARED, Term, absolute
 from llenergymeasure.model.mark import Interval
 from llenergymeasure.model.reading import ENERGY_KINDS, Channel, Readout
 from llenergymeasure.schema.quantity import Grade
 
 # Domains of which a machine has one, however many GPUs it has.
 _OF_THE_HOST = {"package", "dram"}
+# Domains that hold all devices of a machine.
+_WHOLE = ("node", "wall")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +79,12 @@ def disjoint(parts: Sequence[Part]) -> list[Part]:
 def summed_over(devices: Iterable[Device]) -> list[Part]:
     """The parts of all devices whose joules are in no other part.
 
-    The processor and the memory of a module are in its joules, whatever device they are called; another GPU's are not.
+    The processor and the memory of a module are in its joules, whatever device they are called; another GPU's are not. What a
+    meter of the whole machine covers is in its joules, of every device.
     """
     parts = [part for device in devices for part in device.summed]
-    hidden = covered(parts) & _OF_THE_HOST
+    whole = [part for part in parts if part.channel.domain in _WHOLE]
+    hidden = covered(parts) & _OF_THE_HOST | covered(whole)
     return [part for part in parts if part.channel.domain not in hidden]
 
 
@@ -111,4 +115,6 @@ def calibrated(channel: Channel, found: Joules) -> Joules:
     if known is None:
         return found
     terms = (("u_gain", known.u_gain), *(term for term in found.terms if term[0] not in SHARED))
-    return dataclasses.replace(found, energy_j=found.energy_j / known.gain, terms=terms)
+    energy_j = found.energy_j / known.gain
+    bounds = absolute(energy_j, (Term(name, relative) for name, relative in terms))
+    return dataclasses.replace(found, energy_j=energy_j, low_j=bounds.low, high_j=bounds.high, terms=terms)

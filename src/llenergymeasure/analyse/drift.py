@@ -63,7 +63,7 @@ def thermal_drift(devices: Mapping[str, Warming]) -> Iterator[str]:
         if abs(one.power_change) >= _TOLD:
             yield (
                 f"{name} went from {one.start_c:.0f} to {one.start_c + one.rise_k:.0f} °C within the window: "
-                f"about {one.power_change:+.1%} of its power at {LEAKAGE_PER_K:.1%} a kelvin"
+                f"about {one.power_change * 100:+.1f} % of its power at {LEAKAGE_PER_K * 100:.1f} % a kelvin"
             )
 
 

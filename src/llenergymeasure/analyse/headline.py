@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from llenergymeasure.analyse.cross_check import Checked, cross_checks
-from llenergymeasure.analyse.devices import Device, Part, devices_of, disjoint, summed_over
+from llenergymeasure.analyse.devices import Device, Part, devices_of, summed_over
 from llenergymeasure.analyse.uncertainty import Term, absolute, of_sum, repeatability
 from llenergymeasure.model.mark import Interval
 from llenergymeasure.model.reading import ENERGY_KINDS, Channel, Readout
@@ -29,7 +29,8 @@ class TrialEnergy:
     """Energy of the window: the total over the devices that worked, its parts, the others, and what was seen on the way.
 
     ``terms`` are the uncertainty of the total, none of an estimate; ``channels`` those that were summed; ``checks`` hold them
-    against other meters. ``node_j`` adds up all that was metered, bystanders too; ``node_missing`` names what no meter saw.
+    against other meters; ``in_pace`` are the devices whose sensor may miss what keeps pace with it. ``node_j`` adds up all that
+    was metered, bystanders too; ``node_missing`` names what no meter saw.
     """
 
     total_j: Quantity
@@ -41,6 +42,7 @@ class TrialEnergy:
     largest_gap_s: float
     channels: tuple[Channel, ...] = ()
     checks: tuple[Checked, ...] = ()
+    in_pace: tuple[str, ...] = ()
     node_j: Quantity = _NOTHING
     node_missing: tuple[str, ...] = ()
 
@@ -57,7 +59,7 @@ def energy_of_window(read: Trace | Readout, window: Interval, step_s: float | No
     summed = summed_over(working)
     checks = cross_checks(readout, summed, window, step_s)
     total_j, terms = _total(readout, dict(zip(used, working, strict=True)), checks)
-    node_j, node_missing = _node([part for device in devices.values() for part in device.parts], checks)
+    node_j, node_missing = _node(summed_over(devices.values()), checks)
     return TrialEnergy(
         total_j=total_j,
         scope=_scope(summed),
@@ -70,6 +72,7 @@ def energy_of_window(read: Trace | Readout, window: Interval, step_s: float | No
         largest_gap_s=max((part.joules.largest_gap_s for part in summed), default=0.0),
         channels=tuple(part.channel for part in summed),
         checks=checks,
+        in_pace=tuple(dict.fromkeys(part.channel.device for part in summed if part.joules.in_pace)),
         node_j=node_j,
         node_missing=node_missing,
     )
@@ -127,7 +130,9 @@ def _why_no_total(readout: Readout, used: dict[str, Device]) -> str:
     gone = {name: device for name, device in used.items() if not device.parts or device.unanswered}
     if gone:
         reasons = dict.fromkeys(refusal.reason for device in gone.values() for refusal in device.unanswered)
-        why = "; ".join(reasons) or "no channel reads it"
+        unusable = [f"{verdict.source}: {verdict.reason}" for verdict in readout.verdicts if not verdict.usable]
+        nobody = "none of the energy sources in use reads it (llem config shows them)"
+        why = "; ".join(reasons) or "; ".join((nobody, *unusable))
         return f"no channel gave the whole energy of {', '.join(gone)}: {why}"
     if len({part.estimated for part in summed_over(used.values())}) > 1:
         return "estimated and metered energy are never added"
@@ -158,8 +163,8 @@ def _scope(parts: Iterable[Part]) -> str:
 
 
 def _node(parts: Sequence[Part], checks: Sequence[Checked]) -> tuple[Quantity, tuple[str, ...]]:
-    """All that was metered on the machine, whoever used it; a meter of the whole node speaks for all others."""
-    metered = disjoint([part for part in parts if not part.estimated])
+    """All that was metered on the machine, whoever used it, of parts that are disjoint; a meter of the whole speaks for all."""
+    metered = [part for part in parts if not part.estimated]
     for whole in ("node", "wall"):
         if found := [part for part in metered if part.channel.domain == whole]:
             return _sum(found, checks)[0], ()

@@ -24,6 +24,7 @@ def metered(
     edges_j: float,
     noise_j: float,
     alias_j: float | None = None,
+    in_pace: bool = False,
 ) -> Joules | NoEnergy:
     """Relative uncertainties: gain rectangular, stated error/√3; the others are given as joules (JCGM 100:2008, 4.3.7, 5.1)."""
     if energy_j <= 0:
@@ -39,4 +40,4 @@ def metered(
         terms.append(("u_alias", alias_j / energy_j))
     terms.append(("u_res", math.hypot(resolution_j, noise_j) / energy_j))
     half = 1.96 * math.hypot(*(relative for _, relative in terms)) * energy_j
-    return Joules(energy_j, energy_j - half, energy_j + half, method, tuple(terms), gap_s)
+    return Joules(energy_j, energy_j - half, energy_j + half, method, tuple(terms), gap_s, in_pace)

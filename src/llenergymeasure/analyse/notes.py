@@ -62,10 +62,10 @@ def _source_notes(head: TraceHead, energy: TrialEnergy) -> Iterator[str]:
 
 def _error(channel: Channel | None) -> str:
     if channel is not None and channel.calibration is not None:
-        return f"calibrated to ±{channel.calibration.u_gain:.1%} against {channel.calibration.reference}"
+        return f"calibrated to ±{channel.calibration.u_gain * 100:.1f} % against {channel.calibration.reference}"
     if channel is None or channel.stated_error is None:
         return "its maker states no error"
-    return f"its maker states ±{channel.stated_error:.0%}"
+    return f"its maker states ±{channel.stated_error * 100:.0f} %"
 
 
 def _gpu_notes(gpu: Gpu) -> Iterator[str]:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from llenergymeasure.analyse.alias import USUAL_DUTY, Look, alias_w, swing_w
+from llenergymeasure.analyse.alias import USUAL_DUTY, Look, alias_w, keeps_pace, swing_w
 from llenergymeasure.analyse.counter import LEAST_UPDATES
 from llenergymeasure.analyse.metered import metered
 from llenergymeasure.analyse.moving_mean import moving_mean_energy
@@ -37,7 +37,7 @@ def instant_energy(channel: Channel, series: Series, over: Interval, step_s: flo
         )
     coverage = _coverage(series, over, max(samples.period_s, 1 / channel.rate_hz))
     if coverage < LEAST_COVERAGE:
-        return NoEnergy(f"{channel.source}: power samples cover {coverage:.0%} of the window")
+        return NoEnergy(f"{channel.source}: power samples cover {coverage * 100:.0f} % of the window")
     if channel.averaging_s is not None and channel.averaging_s > _OVERLAP * samples.period_s:
         return moving_mean_energy(channel, channel.averaging_s, samples, series, over, step_s)
     seen_s = min(channel.averaging_s or samples.period_s, samples.period_s)
@@ -67,6 +67,7 @@ def instant_energy(channel: Channel, series: Series, over: Interval, step_s: flo
         edges_j=found.edges_j,
         noise_j=math.hypot(found.noise_j, missing_j, uneven_j),
         alias_j=over.duration_s * alias_w(look, inside_w, range_w, step_s),
+        in_pace=keeps_pace(look, len(inside_w), step_s),
     )
 
 

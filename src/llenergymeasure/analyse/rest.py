@@ -112,7 +112,7 @@ def net_energy(gross_j: Quantity, idle: Power | None, window: Interval, reason: 
         return missing("J", reason or "no idle power was measured")
     idle_j = idle.value_w * window.duration_s
     if idle_j > _IDLE_SHARE * gross_j.value:
-        return missing("J", f"idle is {idle_j / gross_j.value:.0%} of gross: the difference is not resolved")
+        return missing("J", f"idle is {idle_j / gross_j.value * 100:.0f} % of gross: the difference is not resolved")
     net_j, own_j, whole_j = gross_j.value - idle_j, _half(gross_j.repeatability_95), _half(gross_j.absolute_95)
     doubt = idle_term(gross_j.value, idle, window)
     if doubt is None or own_j is None:

@@ -32,6 +32,7 @@ class Joules:
 
     ``energy_j`` lies in [``low_j``, ``high_j``]: for a meter the 95 % interval of everything, for a model its bounds.
     ``terms`` are relative standard uncertainties by name (``u_gain``, ``u_edge``, ``u_alias``, ``u_res``); a model has none.
+    ``in_pace``: steps of the work keep pace with the ticks of a sensor of which nobody knows how long it looks; no term has that.
     """
 
     energy_j: float
@@ -40,6 +41,7 @@ class Joules:
     method: str
     terms: tuple[tuple[str, float], ...] = ()
     largest_gap_s: float = 0.0
+    in_pace: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ def _remarks(
     if protocol.preliminary:
         yield remark("preliminary", "measured with --quick")
     if not cold and protocol.warmup.strategy == "steady" and head.warmup.steady is not True:
-        cv = "unknown" if head.warmup.cv is None else f"{head.warmup.cv:.1%}"
+        cv = "unknown" if head.warmup.cv is None else f"{head.warmup.cv * 100:.1f} %"
         yield remark("no_steady_state", f"{head.warmup.batches} warm-up batches, coefficient of variation {cv}")
     for change in thermal_drift(warming(trace.readout, window)):
         yield remark("thermal_drift", change)
@@ -83,7 +83,14 @@ def metering_remarks(readout: Readout, energy: TrialEnergy, clock: tuple[ClockTr
             yield remark("source_disagreement", check.evidence)
     if alias := most_is_alias(energy.terms):
         yield remark(
-            "sampling_alias", f"±{alias:.1%} of the energy may be the sensor's, which looks part of the time only"
+            "sampling_alias",
+            f"±{alias * 100:.1f} % of the energy may be the sensor's, which looks part of the time only",
+        )
+    for device in energy.in_pace:
+        yield remark(
+            "sampling_alias",
+            f"steps of the work keep pace with the sensor of {device}, and whether it looks all the time is not known: "
+            "llem config --characterise finds out",
         )
     for reset in energy.resets:
         yield remark("counter_reset", reset)

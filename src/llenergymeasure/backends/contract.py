@@ -21,14 +21,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from llenergymeasure.backends.memory import MemoryNeed, NotForeseen, Workload
 from llenergymeasure.errors import BackendError
-from llenergymeasure.model.event import Found, Missing, SessionFacts
 from llenergymeasure.model.inputs import Message
 from llenergymeasure.model.job import ConvertJob, ModelRef, ServeJob, TrialJob
-from llenergymeasure.model.request import Completion, Request
+
+if TYPE_CHECKING:  # plans are made with specifications alone: what passes while one is carried out is left out
+    from llenergymeasure.model.event import Found, Missing, SessionFacts
+    from llenergymeasure.model.request import Completion, Request
 
 Batching = Literal["static", "engine"]
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 from llenergymeasure.backends.contract import BackendSpec, Session, Tokenizer, not_served
 from llenergymeasure.errors import BackendError
-from llenergymeasure.model.event import Found, Missing
 from llenergymeasure.model.job import ConvertJob, ModelRef, ServeJob, TrialJob
+
+if TYPE_CHECKING:
+    from llenergymeasure.model.event import Found, Missing
 
 
 class DescribedBackend:
@@ -18,6 +21,8 @@ class DescribedBackend:
 
     def probe(self) -> Found | Missing:
         """Always ``Missing``: whether the engine is installed or not, and what can be done."""
+        from llenergymeasure.model.event import Missing
+
         try:
             installed = version(self.spec.engine)
         except PackageNotFoundError:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llenergymeasure.backends.contract import Backend, BackendSpec, Session, Tokenizer, not_served, version_at_least
 from llenergymeasure.backends.llamacpp_device import device_words
 from llenergymeasure.backends.llamacpp_memory import memory
 from llenergymeasure.backends.llamacpp_options import LlamaCppOptions
 from llenergymeasure.errors import BackendError
-from llenergymeasure.model.event import Found, Missing
 from llenergymeasure.model.job import ConvertJob, ModelRef, ServeJob, TrialJob
 from llenergymeasure.model.machine import Interpreter
+
+if TYPE_CHECKING:
+    from llenergymeasure.model.event import Found, Missing
 
 SPEC = BackendSpec(
     name="llamacpp",
@@ -41,6 +43,8 @@ class LlamaCppBackend:
 
     def probe(self) -> Found | Missing:
         import platform
+
+        from llenergymeasure.model.event import Found, Missing
 
         try:
             engine, version = _engine()

@@ -5,19 +5,16 @@ from __future__ import annotations
 import platform
 from contextlib import nullcontext
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
-from llenergymeasure.backends.contract import BackendSpec, not_served, version_at_least
-from llenergymeasure.backends.pytorch_convert import convert
-from llenergymeasure.backends.pytorch_engine import ENGINE_ERRORS, available_devices, torch_left_out
-from llenergymeasure.backends.pytorch_generate import check_speculation
-from llenergymeasure.backends.pytorch_load import load
+from llenergymeasure.backends.contract import Backend, BackendSpec, Session, Tokenizer, not_served, version_at_least
 from llenergymeasure.backends.pytorch_memory import memory
 from llenergymeasure.backends.pytorch_options import PyTorchOptions, options_of
-from llenergymeasure.backends.pytorch_session import PyTorchSession
-from llenergymeasure.backends.pytorch_tokenizer import PyTorchTokenizer, load_tokenizer
-from llenergymeasure.model.event import Found, Missing
 from llenergymeasure.model.job import ConvertJob, ModelRef, ServeJob, TrialJob
 from llenergymeasure.model.machine import Interpreter
+
+if TYPE_CHECKING:
+    from llenergymeasure.model.event import Found, Missing
 
 SPEC = BackendSpec(
     name="pytorch",
@@ -49,12 +46,15 @@ _MINIMUM = {"torch": "2.6", "transformers": SPEC.minimum_version}
 
 
 class PyTorchBackend:
-    """Implements ``backends.contract.Backend``."""
+    """The engine; nothing of it is imported until one of these is called."""
 
     spec = SPEC
 
     def probe(self) -> Found | Missing:
         """Versions from the packages' metadata; torch itself is imported, as only it knows the devices."""
+        from llenergymeasure.backends.pytorch_engine import ENGINE_ERRORS, available_devices
+        from llenergymeasure.model.event import Found, Missing
+
         versions = {}
         for package, minimum in _MINIMUM.items():
             try:
@@ -70,13 +70,20 @@ class PyTorchBackend:
         python = Interpreter(platform.python_version(), platform.python_implementation(), versions)
         return Found(SPEC.name, SPEC.engine, _engine_version(), devices, python)
 
-    def tokenizer(self, model: ModelRef, *, trust_remote_code: bool = False) -> PyTorchTokenizer:
+    def tokenizer(self, model: ModelRef, *, trust_remote_code: bool = False) -> Tokenizer:
         """A process that asks for one opens no session: torch, which takes longer to import than all else here, is left out."""
+        from llenergymeasure.backends.pytorch_engine import torch_left_out
+        from llenergymeasure.backends.pytorch_tokenizer import PyTorchTokenizer, load_tokenizer
+
         needs_torch = trust_remote_code or model.format == "gguf"
         with nullcontext() if needs_torch else torch_left_out():
             return PyTorchTokenizer(model.name, load_tokenizer(model, trust_remote_code))
 
-    def open(self, job: TrialJob) -> PyTorchSession:
+    def open(self, job: TrialJob) -> Session:
+        from llenergymeasure.backends.pytorch_generate import check_speculation
+        from llenergymeasure.backends.pytorch_load import load
+        from llenergymeasure.backends.pytorch_session import PyTorchSession
+
         options = options_of(job.backend.options)
         check_speculation(job.decoder, options, has_draft=job.draft_model is not None)
         if options.num_threads is not None:
@@ -86,6 +93,8 @@ class PyTorchBackend:
         return PyTorchSession(job, options, load(job, options), _engine_version())
 
     def convert(self, job: ConvertJob) -> None:
+        from llenergymeasure.backends.pytorch_convert import convert
+
         convert(job)
 
     def serve(self, job: ServeJob) -> None:
@@ -96,4 +105,4 @@ def _engine_version() -> str:
     return f"{version('transformers')} (torch {version('torch')})"
 
 
-BACKEND = PyTorchBackend()
+BACKEND: Backend = PyTorchBackend()

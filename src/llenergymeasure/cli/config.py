@@ -33,6 +33,10 @@ def config(
     as_json: bool,
 ) -> int:
     """Show what can run here, how energy will be measured, and what to install next."""
+    if as_json and (characterise or calibrate is not None):
+        raise click.UsageError("--json is for what llem config shows: a profile or calibration is kept as JSON anyway")
+    if calibrate is None and not (joules is None and percent is None):
+        raise click.UsageError("--joules and --percent go with --calibrate CHANNEL")
     if schema is not None:
         from llenergymeasure.cli.schemas import print_schema
 

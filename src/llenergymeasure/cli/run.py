@@ -75,6 +75,7 @@ def run(ctx: click.Context, /, **given: Any) -> int:
 
             return show_plan(given)
         finally:
+            gc.freeze()  # nor does the interpreter look through it as it ends
             gc.enable()
     from llenergymeasure.cli.running import run_as_asked
 

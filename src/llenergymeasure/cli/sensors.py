@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 
 import click
@@ -9,6 +10,7 @@ import click
 from llenergymeasure.analyse.calibration import calibration_of
 from llenergymeasure.analyse.energy import NoEnergy, energy_of, series_of
 from llenergymeasure.clock import MonotonicClock, utc_now
+from llenergymeasure.energy.characterise import NO_LOAD
 from llenergymeasure.energy.characterising import characterise
 from llenergymeasure.energy.select import Reads, Selection, select
 from llenergymeasure.errors import EnergyError, LLEMError
@@ -45,49 +47,65 @@ def characterise_sensors() -> int:
             load = stack.enter_context(BusyLoad(runner_at(at), device, clock))
         except LLEMError as error:
             click.echo(f"no load: {error}" + (f" ({error.hint})" if error.hint else ""), err=True)
-        click.echo("reading the sensors for about 20 s: nothing else should run on this machine", err=True)
+            click.echo("  without one only ticks and power at rest are seen", err=True)
+        seconds = 3 if load is None else 20
+        click.echo(f"reading the sensors for about {seconds} s: nothing else should run on this machine", err=True)
         now = utc_now().isoformat()
         found = characterise(selection.reads, clock, load, measured_at=now, driver_of=drivers())
     for channel, profile in found:
-        click.echo("\n".join(_described(channel, profile)))
+        click.echo("\n".join(described(channel, profile)))
     profiles_path().parent.mkdir(parents=True, exist_ok=True)
-    write_text(profiles_path(), text_of(stored_profiles() | {name_of(channel): one for channel, one in found}))
+    write_text(profiles_path(), text_of(to_keep(stored_profiles(), {name_of(channel): one for channel, one in found})))
     click.echo(f"kept: {profiles_path()}", err=True)
     return 0
+
+
+def to_keep(stored: Mapping[str, SensorProfile], found: Mapping[str, SensorProfile]) -> dict[str, SensorProfile]:
+    """The profiles by name, new ones first; but what was seen without a load replaces nothing that was seen with one."""
+
+    def knew_more(name: str) -> bool:
+        old, new = stored.get(name), found[name]
+        return old is not None and old.driver == new.driver and NO_LOAD in new.notes and NO_LOAD not in old.notes
+
+    return {**stored, **{name: one for name, one in found.items() if not knew_more(name)}}
 
 
 def _device_of(selection: Selection) -> str:
     """What to load: GPUs where one is metered, else the processor. Raises ``EnergyError`` where nothing is metered."""
     metered = [channel for channel in selection.channels if channel.kind in ENERGY_KINDS[:-1]]
     if not metered:
-        reasons = "; ".join(f"{verdict.source}: {verdict.reason}" for verdict in selection.verdicts)
-        raise EnergyError(
-            f"no sensor can be read here ({reasons})", hint="llem config shows each source and its remedy"
-        )
+        raise EnergyError("there is no sensor to read here", hint="llem config says of each source why, and what helps")
     return "cuda" if any(channel.domain in ("gpu", "module") for channel in metered) else "cpu"
 
 
-def _described(channel: Channel, profile: SensorProfile) -> list[str]:
+def described(channel: Channel, profile: SensorProfile) -> list[str]:
+    """A profile in lines, the channel's name first."""
     rows = (
         ("ticks each", profile.tick_s, profile.tick_jitter_s),
         ("a read takes", profile.call_s, None),
         ("late by", profile.lag_s, None),
         ("mean over", profile.averaging_s, None),
     )
-    lines = [f"{name_of(channel)}  {'passed' if profile.passed else 'not passed' if channel.kind == 'counter' else ''}"]
+    lines = [name_of(channel) + (f"    {_verdict(profile)}" if channel.kind == "counter" else "")]
     for what, value, spread in rows:
         if value is not None:
             lines.append(f"  {what:<14} {value * 1e3:.3g} ms" + ("" if spread is None else f" ± {spread * 1e3:.2g} ms"))
     if profile.duty is not None:
-        lines.append(f"  {'sees':<14} {profile.duty:.0%} of the time")
+        lines.append(f"  {'sees':<14} {profile.duty * 100:.0f} % of the time")
     shares = (
         ("square wave of a tick", profile.alias_locked),
         ("square wave of 1.37 ticks", profile.alias_unlocked),
         ("counter over power at rest", None if profile.to_power_idle is None else profile.to_power_idle - 1),
         ("counter over power at work", None if profile.to_power_load is None else profile.to_power_load - 1),
     )
-    lines += [f"  {what}: {share:+.1%}" for what, share in shares if share is not None]
+    lines += [f"  {what}: {round(share * 100, 1) + 0.0:+.1f} %" for what, share in shares if share is not None]
     return [*lines, *(f"  note: {note}" for note in profile.notes)]
+
+
+def _verdict(profile: SensorProfile) -> str:
+    if profile.passed:
+        return "passed"
+    return "not judged: that takes a load" if NO_LOAD in profile.notes else "not passed"
 
 
 def calibrate_channel(name: str, *, joules: float | None, percent: float | None) -> int:
@@ -111,7 +129,8 @@ def calibrate_channel(name: str, *, joules: float | None, percent: float | None)
     calibration = calibration_of(found, reference_j, u / 100, reference=reference, measured_at=utc_now().isoformat())
     calibrations_path().parent.mkdir(parents=True, exist_ok=True)
     write_text(calibrations_path(), text_of(stored_calibrations() | {name: calibration}))
-    click.echo(f"{name} shows {calibration.gain - 1:+.2%}, known to {calibration.u_gain:.2%} (standard uncertainty)")
+    off, known = (calibration.gain - 1) * 100, calibration.u_gain * 100
+    click.echo(f"{name} shows {off:+.2f} %, known to {known:.2f} % (standard uncertainty)")
     click.echo(f"kept: {calibrations_path()}", err=True)
     return 0
 
@@ -120,7 +139,10 @@ def _named(selection: Selection, name: str) -> Channel:
     """The channel of that name. Raises ``EnergyError`` with the names that there are."""
     metered = {name_of(channel): channel for channel in selection.channels if channel.kind in ENERGY_KINDS[:-1]}
     if name not in metered:
-        raise EnergyError(f"there is no channel {name!r} here", hint=f"one of {', '.join(metered) or 'none'}")
+        raise EnergyError(
+            f"there is no channel {name!r} here",
+            hint=f"there are {', '.join(metered)}" if metered else "nothing is metered here",
+        )
     return metered[name]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 
 from llenergymeasure import plugins
 from llenergymeasure.cli.main import EXIT_FAILED
@@ -12,10 +13,12 @@ from llenergymeasure.config.place import user_config_path
 from llenergymeasure.config.settings import Place, Settings
 from llenergymeasure.errors import EnergyError
 from llenergymeasure.machine.engines import probe_all
+from llenergymeasure.machine.sensor_profiles import stored_profiles
 from llenergymeasure.machine.snapshot import snapshot
 from llenergymeasure.meter.here import source_verdicts
 from llenergymeasure.model.event import Found, Missing
 from llenergymeasure.model.machine import Machine
+from llenergymeasure.model.profile import SensorProfile
 from llenergymeasure.model.reading import SourceVerdict
 from llenergymeasure.study.options import settings_here
 
@@ -66,12 +69,27 @@ def _print(
     for verdict in sources:
         mark = "✓" if verdict.chosen else "·" if verdict.usable else "✗"
         show(f"  {mark} {verdict.source:<10} {verdict.reason}")
+        if verdict.chosen and not is_characterised(verdict.source, machine, stored_profiles()):
+            show("    → its sensors are taken as their maker describes them; llem config --characterise finds out more")
     if problem:
         show(f"  ✗ {problem}")
     show(f"Settings {user_config_path()}{'' if user_config_path().exists() else ' (no such file: built-in values)'}")
     for key, value, origin in settings.rows():
         if verbose or origin != "built-in":
             show(f"  {key} = {value}    {origin}")
+
+
+# Sources without a sensor of their own.
+_NO_SENSOR = ("estimate", "codecarbon", "none")
+
+
+def is_characterised(source: str, machine: Machine, profiles: Mapping[str, SensorProfile]) -> bool:
+    """Whether a profile that still holds, under the driver of today, is kept of any of its channels, or none can be made."""
+    drivers = {gpu.uuid: gpu.driver_version for gpu in machine.gpus} | {"cpu": machine.kernel}
+    return source in _NO_SENSOR or any(
+        name.startswith(f"{source}:") and profile.driver == drivers.get(name.split(":")[1])
+        for name, profile in profiles.items()
+    )
 
 
 def _document(

@@ -13,7 +13,7 @@ from typing import Any
 from llenergymeasure.config import backend_section
 from llenergymeasure.config.experiment import ExperimentConfig
 from llenergymeasure.config.hashing import hash_of_parts
-from llenergymeasure.config.nested import copied, set_at, with_set
+from llenergymeasure.config.nested import copied, with_set
 from llenergymeasure.config.parts import TOGETHER, Part, part_of, problems_together
 from llenergymeasure.config.problems import Problem
 from llenergymeasure.config.where import Filter
@@ -51,28 +51,29 @@ class Grid:
     def varied(self, position: int) -> dict[str, Any]:
         """What is this point's own, by dotted key. Nothing in it is shared with another point."""
         own = {"backend": self.backend} if self.named else {}
-        for choice in self._choices(position):
-            own |= copied(choice)
+        for axis, place in zip(self.axes, self._places(position), strict=True):
+            own |= copied(axis[place])
         return own
 
     def config(self, position: int) -> ExperimentConfig:
-        """A point as an experiment. Nothing in it is shared with another point."""
-        data: dict[str, Any] = copied(self.fixed)
-        for choice in self._choices(position):
-            for key, value in choice.items():
-                set_at(data, key, copied(value))
-        return ExperimentConfig.model_validate(data)
+        """A valid point as an experiment. Nothing in it that can be changed is shared with another point."""
+        return self._walk.config(self._places(position))
 
     def verdicts(self) -> Iterator[Verdict]:
         """What becomes of each point, in order."""
-        return _Walk(self).verdicts()
+        return self._walk.verdicts()
 
-    def _choices(self, position: int) -> list[Choice]:
-        chosen = []
+    def _places(self, position: int) -> tuple[int, ...]:
+        """Which choice of each axis makes the point."""
+        places = []
         for axis in reversed(self.axes):
             position, place = divmod(position, len(axis))
-            chosen.append(axis[place])
-        return chosen[::-1]
+            places.append(place)
+        return tuple(reversed(places))
+
+    @cached_property
+    def _walk(self) -> _Walk:
+        return _Walk(self)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -108,7 +109,7 @@ class _Memory:
 
 
 class _Walk:
-    """One pass over a grid."""
+    """The points of a grid, put together from their parts."""
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
@@ -151,12 +152,31 @@ class _Walk:
             where = environment.at(places).value if environment else written_environment
             yield hash_of_parts(texts), where
 
+    def config(self, places: tuple[int, ...]) -> ExperimentConfig:
+        """A valid point. Its fields do not change and are those of its parts; the options of an engine may, and are made anew."""
+        own = {name: memory.at(places).value for name, memory in self._memories.items() if name not in self._sections}
+        for name in self._sections:
+            data = self._data(name, places)
+            if name in data:
+                own[name], _ = backend_section.validated(name, copied(data[name]))
+        return self._common.model_copy(update=own)
+
+    @cached_property
+    def _common(self) -> ExperimentConfig:
+        """The fields that are the same in every valid point."""
+        fields = {name: part.value for name, part in self._fixed.items() if name not in self._sections}
+        return ExperimentConfig.model_construct(**fields)
+
     def _at(self, name: str, places: tuple[int, ...]) -> Part:
         found = self._fixed.get(name)
         part: Part = self._memories[name].at(places) if found is None else found
         return part
 
     def _part(self, name: str, places: tuple[int, ...]) -> Part:
+        return part_of(name, self._data(name, places))
+
+    def _data(self, name: str, places: tuple[int, ...]) -> dict[str, Any]:
+        """What a point's data hold of one part."""
         fixed = self._grid.fixed
         data: dict[str, Any] = {name: fixed[name]} if name in fixed else {}
         for axis, place in zip(self._grid.axes, places, strict=False):
@@ -164,7 +184,7 @@ class _Walk:
                 path = tuple(key.split("."))
                 if path[0] == name:
                     data = with_set(data, path, value)
-        return part_of(name, data)
+        return data
 
     def _problems_together(self, places: tuple[int, ...]) -> tuple[Problem, ...]:
         parts = {name: self._at(name, places).value for name in TOGETHER}

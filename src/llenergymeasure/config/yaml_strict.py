@@ -32,7 +32,8 @@ _SPECIAL = {".inf": "inf", "+.inf": "inf", "-.inf": "-inf", ".nan": "nan"}
 _INT = re.compile(r"[-+]?\d+(?:_\d+)*")
 _BASED = re.compile(r"0x[0-9a-fA-F]+|0o[0-7]+")
 _FLOAT = re.compile(r"[-+]?(?:\.\d+|\d+(?:\.\d*)?)(?:[eE][-+]?\d+)?")
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+# Text: to compile it takes longer than to read a study, and it is wanted for a message alone.
+_FORBIDDEN = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 _STR_TAG = "tag:yaml.org,2002:str"
 
 
@@ -151,7 +152,7 @@ def _remedy(problem: str, text: str, mark: Any) -> str:
 
 def _unreadable(text: str, error: yaml.reader.ReaderError) -> tuple[int, str]:
     """(line, name) of the first character that YAML does not allow; the parser tells its place in bytes or in characters."""
-    found = _FORBIDDEN.search(text)
+    found = re.search(_FORBIDDEN, text)
     if found is None:
         return 1, str(error.reason)
     return text.count("\n", 0, found.start()) + 1, f"U+{ord(found[0]):04X}"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llenergymeasure.energy.visible import Gpu, visible_gpus
 from llenergymeasure.errors import EnergyError, LLEMError
-from llenergymeasure.model.event import BoardPower
 from llenergymeasure.model.job import PowerKnobs
+
+if TYPE_CHECKING:
+    from llenergymeasure.model.event import BoardPower
 
 _SAME_MW = 1000
 _RIGHTS = "run as root (in a container also with --cap-add SYS_ADMIN), or leave out the power section"
@@ -124,6 +126,8 @@ class PowerSetting:
         return tuple(left)
 
     def _apply(self, board: Board) -> BoardPower:
+        from llenergymeasure.model.event import BoardPower  # not for those who only ask what could be set
+
         nvml, knobs, handle = self._nvml, self._knobs, board.handle
         before_mw = _answer(nvml, nvml.nvmlDeviceGetPowerManagementLimit, handle)
         if knobs.cap_w is not None:

@@ -19,9 +19,10 @@ from llenergymeasure.energy.select import Selection, select
 from llenergymeasure.errors import LLEMError
 from llenergymeasure.machine.sensor_profiles import with_what_is_known
 from llenergymeasure.meter.binary import ReadingsWriter
-from llenergymeasure.meter.here import WorkerPid, surroundings
+from llenergymeasure.meter.here import surroundings
 from llenergymeasure.meter.loop import batches_of, read_once, read_until
 from llenergymeasure.meter.schedule import Every, Task
+from llenergymeasure.meter.worker_pid import WorkerPid
 from llenergymeasure.model.event import ClockTriple, EventLog, Finished, Hello, MeterCost, Metered
 from llenergymeasure.model.folder import DRIVER_EVENTS, JOB, METER_EVENTS, METER_READINGS
 from llenergymeasure.model.job import MeterJob, TrialJob, read_job

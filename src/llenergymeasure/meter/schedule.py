@@ -59,10 +59,10 @@ def repeat(
     tasks: Sequence[Task], clock: Clock, stopped: Callable[[], bool], longest_sleep_ns: int = LONGEST_SLEEP_NS
 ) -> None:
     """Do every task now and then whenever it is due, in the order given, until ``stopped()``."""
-    due_ns = [clock.now_ns()] * len(tasks)
+    due_ns, slack_ns = [clock.now_ns()] * len(tasks), [task.pace.slack_ns for task in tasks]
     while not stopped():
         for place, task in enumerate(tasks):
-            if due_ns[place] <= clock.now_ns() + task.pace.slack_ns:
+            if due_ns[place] <= clock.now_ns() + slack_ns[place]:
                 task.act()
                 due_ns[place] = task.pace.after(max(clock.now_ns(), due_ns[place]))
         next_ns = min(due_ns, default=clock.now_ns() + longest_sleep_ns)

@@ -15,7 +15,7 @@ from llenergymeasure.model.reading import Reading, Status
 from llenergymeasure.units import NS_PER_S
 
 # Distance of two reads near an expected tick, and while it is watched. A process that sleeps wakes some 0.1 ms late.
-STEP_NS = 1_600_000
+STEP_NS = 1_700_000
 LOOK_NS = 2_000_000
 # Reads are no closer than this many calls of usual length: a driver that answers slowly is not kept busy.
 _CALLS_A_STEP = 4
@@ -91,6 +91,7 @@ class TickTracker:
     state: State = "watched"
     _last: Reading | None = None
     _call_ns: float = 0.0
+    _close_ns: int = 0
     _failed: int = 0
     _pace: _Pace | None = None
     _seen: list[Bracket] = field(default_factory=list)
@@ -100,6 +101,9 @@ class TickTracker:
     _watch_at_ns: int = 0
     _retry_ns: int = _RETRY_NS
     _too_fast: bool = False
+
+    def __post_init__(self) -> None:
+        self._close_ns = self.step_ns
 
     @property
     def period_ns(self) -> float | None:
@@ -115,6 +119,7 @@ class TickTracker:
         last, self._last = self._last, reading
         usual_ns = min(reading.call_ns, _UNUSUAL_NS)
         self._call_ns += (usual_ns - self._call_ns) * (1.0 if last is None else _CALL_GAIN)
+        self._close_ns = max(self.step_ns, round(_CALLS_A_STEP * self._call_ns))
         tick = None
         if last is not None and reading.value != last.value:
             tick = Bracket(last.t_ns - last.call_ns, reading.t_ns)
@@ -130,14 +135,15 @@ class TickTracker:
         self._failed += 1
         if reading.status is Status.DEVICE_LOST or self._failed >= _MOST_FAILED:
             self._give_up(reading.t_ns, retry_ns=0)
-        self.due_ns = reading.t_ns + (self.plain_ns if self.state == "plain" else self._close_ns(LOOK_NS))
+        self.due_ns = reading.t_ns + (self.plain_ns if self.state == "plain" else self._look_ns)
 
     def _slow(self) -> bool:
         """Whether calls take so long that close reads would hardly be closer than plain ones."""
-        return 4 * self._close_ns(self.step_ns) > self.plain_ns
+        return 4 * self._close_ns > self.plain_ns
 
-    def _close_ns(self, least_ns: int) -> int:
-        return max(least_ns, self.step_ns, round(_CALLS_A_STEP * self._call_ns))
+    @property
+    def _look_ns(self) -> int:
+        return max(LOOK_NS, self._close_ns)
 
     # Without a pace
 
@@ -147,7 +153,7 @@ class TickTracker:
         # A value that stands still has no ticks to be found.
         if self._changes >= 2 and t_ns >= self._watch_at_ns and not self._too_fast:
             self._begin_to_watch()
-            self.due_ns = t_ns + self._close_ns(LOOK_NS)
+            self.due_ns = t_ns + self._look_ns
 
     def _begin_to_watch(self) -> None:
         self.state, self._pace = "watched", None
@@ -158,7 +164,7 @@ class TickTracker:
         self.due_ns = t_ns + self.plain_ns
 
     def _watch(self, tick: Bracket | None, reading: Reading) -> None:
-        look_ns = self._close_ns(LOOK_NS)
+        look_ns = self._look_ns
         # The time of looking, not of a call that blocked or of a machine that slept.
         self._watched_ns += min(look_ns + reading.call_ns, 2 * look_ns)
         self._watched_calls_ns += min(reading.call_ns, _UNUSUAL_NS)
@@ -206,9 +212,9 @@ class TickTracker:
         """A tick against the nearest instant at which one was expected."""
         around_ns = pace.next_ns + round((tick.middle_ns - pace.next_ns) / pace.period_ns) * pace.period_ns
         error_ns = tick.middle_ns - around_ns
-        close = tick.width_ns <= 2 * self._close_ns(self.step_ns)
+        close = tick.width_ns <= 2 * self._close_ns
         pace.wary = max(0, pace.wary - 1) if close else _WARY_TICKS
-        if tick.width_ns > max(_MOST_WIDTH * pace.period_ns, 3 * self._close_ns(self.step_ns)):
+        if tick.width_ns > max(_MOST_WIDTH * pace.period_ns, 3 * self._close_ns):
             # After a call that blocked it says little; but where no tick was expected, the next one is looked for more widely.
             if not tick.begin_ns <= around_ns <= tick.end_ns:
                 pace.points += 2
@@ -229,7 +235,7 @@ class TickTracker:
 
         A tick that did not come within its guard is looked for at growing distances.
         """
-        next_ns, guard_ns, soonest_ns = pace.next_ns, pace.guard_ns, t_ns + self._close_ns(self.step_ns)
+        next_ns, guard_ns, soonest_ns = pace.next_ns, pace.guard_ns, t_ns + self._close_ns
         if next_ns + guard_ns < t_ns:
             pace.silent += 1
             pace.missed_ns = next_ns

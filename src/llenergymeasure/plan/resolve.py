@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from llenergymeasure.backends.contract import BackendSpec
 from llenergymeasure.config import backend_section
@@ -13,7 +14,6 @@ from llenergymeasure.config.hashing import digest
 from llenergymeasure.config.settings import Place
 from llenergymeasure.errors import ConfigError
 from llenergymeasure.model.codec import encode
-from llenergymeasure.model.event import Found
 from llenergymeasure.model.job import (
     BackendChoice,
     Decoder,
@@ -28,6 +28,9 @@ from llenergymeasure.model.job import (
 )
 from llenergymeasure.plan.forecast_time import EarlierTrial, Work, time_limit_s
 from llenergymeasure.plan.plan import PlannedExperiment
+
+if TYPE_CHECKING:
+    from llenergymeasure.model.event import Found
 
 # The best device that is there is the one that works.
 _DEVICES = ("cuda", "xpu", "mps", "cpu")

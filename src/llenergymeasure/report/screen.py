@@ -83,7 +83,7 @@ class Screen:
             else:
                 if not self._doing.startswith(message):
                     self._do(message)
-                self._detail = f", {fraction:.0%}"
+                self._detail = f", {fraction * 100:.0f} %"
                 self.beat()
 
     def planned(self, plan: Plan, folder: str, remaining: int) -> None:
@@ -117,11 +117,11 @@ class Screen:
     def trial_event(self, event: Event) -> None:
         with self._lock:
             if isinstance(event, Progress):
-                self._do(event.message, "" if event.fraction is None else f", {event.fraction:.0%}")
+                self._do(event.message, "" if event.fraction is None else f", {event.fraction * 100:.0f} %")
             elif isinstance(event, Mark) and event.name in _DOING:
                 self._do(_DOING[event.name])
             elif isinstance(event, WarmupBatch):
-                cv = "" if event.cv is None else f", CV {event.cv:.1%}"
+                cv = "" if event.cv is None else f", CV {event.cv * 100:.1f} %"
                 self._detail = f", batch {event.index} took {event.seconds:.2f} s{cv}"
             lines = self._details(event) if self._single else ()
             for line in lines:
@@ -173,7 +173,7 @@ class Screen:
             threads = "" if event.threads is None else f", {counted(event.threads, 'thread')}"
             yield f"  engine      {event.engine} {event.engine_version} on {event.device}{threads}, {event.precision}"
         elif isinstance(event, WarmupDone) and event.batches:
-            cv = "" if event.cv is None else f" (CV {event.cv:.1%})"
+            cv = "" if event.cv is None else f" (CV {event.cv * 100:.1f} %)"
             steady = {True: "steady", False: "not steady", None: "too few to judge"}[event.steady]
             yield f"  warm-up     {event.batches} batches, {event.seconds:.1f} s, {steady}{cv}"
 

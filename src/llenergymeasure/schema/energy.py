@@ -38,10 +38,11 @@ class BaselinePower(Record):
 
 
 class CrossCheck(Record):
-    """What two meters of one domain of one device gave for the window, as they were read; the first counts.
+    """What two meters of one domain of one device gave for the window; the first counts.
 
-    ``ratio`` is the first over the other. Where it is more than 2 % from 1, and more than the uncertainty of both but their gain
-    explains, they do not agree, and the intervals reach from one to the other.
+    Both are as they were read, or as calibrated where both are. ``ratio`` is the first over the other. Where it is more than 2 %
+    from 1, and more than their uncertainty explains, that of gains that were not calibrated left out, they do not agree, and the
+    intervals reach from one to the other.
     """
 
     device: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llenergymeasure.schema.quantity import Interval
+from llenergymeasure.schema.quantity import Interval, Quantity
 
 MISSING = "–"
 _MINUTE_S, _HOUR_S, _DAY_S = 60.0, 3600.0, 86400.0
@@ -66,6 +66,24 @@ def bounds(interval: Interval, scale: float = 1.0) -> str:
     """``(50 … 300)`` to two digits."""
     low, high = (_fixed(end / scale, _places(end / scale, 2)) for end in (interval.low, interval.high))
     return f"({low} … {high})"
+
+
+def with_uncertainty(quantity: Quantity, unit: str) -> str:
+    """``53.4 ± 1.9 mJ``: what repeats; of an estimate its bounds, ``68.0 mJ  (50 … 300)``; else the value alone.
+
+    Bounds in parentheses beside a value are those of a model, never of a meter.
+    """
+    if quantity.value is None:
+        return MISSING
+    scale, prefix = prefix_for(quantity.value)
+    shown, interval = with_unit(quantity.value, unit), quantity.repeatability_95
+    if quantity.estimated and quantity.absolute_95 is not None:
+        return f"{shown}  {bounds(quantity.absolute_95, scale)}"
+    if interval is None:
+        return shown
+    if interval.low <= 0 < quantity.value:
+        return f"{shown} ± more than 100 %"
+    return f"{plus_minus(quantity.value, interval, scale)} {prefix}{unit}"
 
 
 def percent(share: float) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from string import ascii_lowercase
 
-from llenergymeasure.schema.numbers import counted, with_unit
+from llenergymeasure.schema.numbers import counted, with_uncertainty, with_unit
 from llenergymeasure.schema.quantity import Quantity
-from llenergymeasure.schema.study import Aggregate, Differing, StudyResult
+from llenergymeasure.schema.study import Aggregate, Differing, PhaseSplit, StudyResult
+from llenergymeasure.schema.validity import CODES
 
 _RANKED_BY = {"energy_per_output_token_j": "energy per output token", "tokens_per_second": "tokens per second"}
 _VERDICTS = {
@@ -38,6 +39,7 @@ def finding(study: StudyResult) -> Iterator[str]:
         yield "Joules are estimated from CPU load within the bounds shown, not metered: they compare on this machine only."
         if study.ranked_by == "energy_per_output_token_j" and any(row.verdict for row in rows):
             yield "  verdicts say what repeats here by the same model, not what a meter would show"
+    yield from _phases(study, names)
     yield from _wider_than_asked(study, rows, names)
     yield from _caveats(study, names)
 
@@ -78,6 +80,10 @@ def _key(study: StudyResult, rows: Sequence[Aggregate]) -> Iterator[str]:
         yield f"Flags: {', '.join(f'{letter} {code}' for code, letter in letters.items())}"
     if everywhere:
         yield f"Notes: {', '.join(everywhere)}"
+    for code in sorted({*letters, *everywhere}):
+        severity, remedy = CODES.get(code, ("info", ""))
+        if severity != "info":
+            yield f"  {code}: {remedy}"
 
 
 def _has_interval(row: Aggregate) -> bool:
@@ -122,6 +128,28 @@ def _headline(best: Aggregate, ranked_by: str | None) -> str:
     if ranked_by == "energy_per_output_token_j":
         return with_unit(best.energy_per_output_token_j.value, "J/token")
     return with_unit(best.tokens_per_second.value, "tokens/s")
+
+
+def _phases(study: StudyResult, names: Mapping[str, str]) -> Iterator[str]:
+    """Where the joules of a request went, of each pair that tells; why the others do not tell, each reason once."""
+    unresolved: dict[str | None, list[str]] = {}
+    for split in study.phases:
+        name = names[study.aggregates[split.whole].label]
+        if split.decode_j_per_request.value is None:
+            reason = split.decode_j_per_request.reason
+            unresolved.setdefault(reason, []).append(name)
+        else:
+            yield f"Phases, {name}: {_split(split)}"
+    for reason, labels in unresolved.items():
+        yield f"Phases, {'; '.join(labels)}: prefill and decode not told apart: {reason}"
+
+
+def _split(split: PhaseSplit) -> str:
+    prefill = with_uncertainty(split.prefill_j_per_request, "J")
+    decode = with_uncertainty(split.decode_j_per_request, "J")
+    a_token = with_uncertainty(split.decode_j_per_output_token, "J/token")
+    estimated = " (estimated: ± by the same model, no meter)" if split.decode_j_per_request.estimated else ""
+    return f"prefill {prefill} a request, decode {decode} a request, {a_token}{estimated}"
 
 
 def _wider_than_asked(study: StudyResult, rows: Sequence[Aggregate], names: Mapping[str, str]) -> Iterator[str]:

@@ -10,12 +10,12 @@ from llenergymeasure.schema.numbers import (
     bounds,
     counted,
     mebibytes,
-    plus_minus,
     prefix_for,
     three_digits,
+    with_uncertainty,
     with_unit,
 )
-from llenergymeasure.schema.quantity import Quantity
+from llenergymeasure.schema.quantity import Interval, Quantity
 
 if TYPE_CHECKING:
     from llenergymeasure.schema.experiment import ExperimentResult, MethodGroup
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 def summary(result: ExperimentResult) -> Iterator[str]:
     """The lines that ``llem run`` ends with."""
     yield f"  Energy       {_energy(result)}"
-    yield f"  Power        {_quantity(result.mean_power_w, 'W') if result.mean_power_w.value is not None else MISSING}"
+    yield from _absolute(result)
+    yield f"  Power        {with_uncertainty(result.mean_power_w, 'W')}"
     yield f"  Throughput   {_rate(result.tokens_per_second)}"
     yield from _published(result)
     if result.method.cold_start:
@@ -35,9 +36,8 @@ def summary(result: ExperimentResult) -> Iterator[str]:
     tokens = result.tokens
     yield f"  Tokens       {tokens.output_tokens:,} out, {tokens.input_tokens:,} in, {counted(tokens.requests, 'request')}"
     yield f"  Memory       {_memory(result.memory)}"
-    notes = ", ".join(remark.code for remark in result.validity.remarks)
-    verdict = "yes" if result.validity.valid else "NO"
-    yield f"  Valid        {verdict}{'; notes: ' + notes if notes else ''}"
+    yield from _witnesses(result)
+    yield from _valid(result)
 
 
 def _published(result: ExperimentResult) -> Iterator[str]:
@@ -54,25 +54,58 @@ def _energy(result: ExperimentResult) -> str:
     if total.value is None or per_token.value is None:
         return f"{MISSING}  not measured: {per_token.reason or total.reason}"
     single = "" if total.repeatability_95 is None else " (single run)"
-    return f"{_quantity(total, 'J')}     {_quantity(per_token, 'J/output token')}     {result.energy_scope}{single}"
+    energy = f"{with_uncertainty(total, 'J')}     {with_uncertainty(per_token, 'J/output token')}"
+    return f"{energy}     {result.energy_scope}{single}"
 
 
-def _quantity(quantity: Quantity, unit: str) -> str:
-    """``53.4 ± 1.9 mJ``, its repeatability; of an estimate its bounds: ``68.0 mJ  (50 … 300)``; else the value alone."""
+def _absolute(result: ExperimentResult) -> Iterator[str]:
+    """Of metered energy, how far it may be from the true joules: more than what repeats. An estimate has only its bounds."""
+    total, per_token = result.energy_total_j, result.energy_per_output_token_j
+    if total.value is None or total.estimated or total.absolute_95 is None:
+        return
+    a_token = (
+        "" if per_token.absolute_95 is None else f"     {_ends(per_token, per_token.absolute_95, 'J/output token')}"
+    )
+    grade = "" if total.grade is None else f"; grade {total.grade}"
+    yield f"  Absolute     {_ends(total, total.absolute_95, 'J')}{a_token}     with the sensor's own error{grade}"
+
+
+def _ends(quantity: Quantity, interval: Interval, unit: str) -> str:
     assert quantity.value is not None
     scale, prefix = prefix_for(quantity.value)
-    if quantity.repeatability_95 is not None:
-        return f"{plus_minus(quantity.value, quantity.repeatability_95, scale)} {prefix}{unit}"
-    shown = with_unit(quantity.value, unit)
-    return shown if quantity.absolute_95 is None else f"{shown}  {bounds(quantity.absolute_95, scale)}"
+    if interval.low <= 0:
+        return f"(up to {with_unit(interval.high, unit)})"
+    return f"{bounds(interval, scale)} {prefix}{unit}"
+
+
+def _witnesses(result: ExperimentResult) -> Iterator[str]:
+    """What tools beside ours say, which is of the whole trial: asked for, so shown; not ours, so apart."""
+    for witness in result.energy.witnesses:
+        if witness.energy_j is None:
+            yield f"  Witness      {witness.source}: {MISSING}  {witness.reason}"
+        else:
+            joules = with_unit(witness.energy_j, "J")
+            yield f"  Witness      {witness.source}: {joules} for the whole {witness.scope}, not the window"
+
+
+def _valid(result: ExperimentResult) -> Iterator[str]:
+    """The verdict with all codes; of those that put the numbers in doubt, what was seen and what helps."""
+    remarks = result.validity.remarks
+    notes = ", ".join(remark.code for remark in remarks)
+    yield f"  Valid        {'yes' if result.validity.valid else 'NO'}{'; notes: ' + notes if notes else ''}"
+    for remark in remarks:
+        if remark.severity != "info":
+            yield f"    {remark.code}: {remark.evidence}"
+            yield f"      → {remark.remedy}"
 
 
 def _rate(rate: Quantity) -> str:
     if rate.value is None:
         return f"{MISSING}  {rate.reason}"
+    shown = with_uncertainty(rate, "tokens/s")
     if rate.repeatability_95 is None:
-        return f"{three_digits(rate.value)} tokens/s  (single run, no interval: {rate.interval_reason})"
-    return f"{plus_minus(rate.value, rate.repeatability_95)} tokens/s (single run)"
+        return f"{shown}  (single run, no interval: {rate.interval_reason})"
+    return f"{shown} (single run)"
 
 
 def _spread(spread: Spread) -> str:
@@ -85,7 +118,7 @@ def _cold_start(method: MethodGroup) -> str:
     if method.first_token_s is not None:
         parts.append(f"first token after {three_digits(method.first_token_s)} s")
     if method.files_in_memory is not None:
-        parts.append(f"{method.files_in_memory:.0%} of the model's files in memory before")
+        parts.append(f"{method.files_in_memory * 100:.0f} % of the model's files in memory before")
     return ", ".join(parts)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from llenergymeasure.backends.contract import Backend
 from llenergymeasure.clock import Clock
-from llenergymeasure.model.event import EventLog, Finished, Hello, MachineFacts, PowerTrend
+from llenergymeasure.model.event import EnvironmentFacts, EventLog, Finished, Hello, MachineFacts, PowerTrend
 from llenergymeasure.model.folder import DRIVER_EVENTS, JOB, STAMPS, WORKER_EVENTS
 from llenergymeasure.model.inputs import Inputs, pack_ids, write_inputs
 from llenergymeasure.model.job import TrialJob, job_text
@@ -16,6 +16,7 @@ from llenergymeasure.model.stamps import StampWriter
 from llenergymeasure.testing.builders import machine, prepared_inputs, process_identity, trial_job
 from llenergymeasure.testing.simulated_backend import SimulatedBackend
 from llenergymeasure.testing.virtual_clock import VirtualClock
+from llenergymeasure.worker.identity import interpreter
 from llenergymeasure.worker.recipe import Trial, run_trial
 
 
@@ -50,6 +51,7 @@ def work(
     driver.close()
     log = EventLog.append_to(folder / WORKER_EVENTS)
     log.write(Hello(process_identity(pid=101)))
+    log.write(EnvironmentFacts(interpreter()))
     try:
         with StampWriter(folder / STAMPS) as stamps:
             run_trial(Trial(job, inputs, clock, log, stamps, stop, power), backend or SimulatedBackend(clock))

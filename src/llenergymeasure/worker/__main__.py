@@ -14,7 +14,7 @@ from llenergymeasure.backends.contract import Backend
 from llenergymeasure.clock import MonotonicClock
 from llenergymeasure.errors import BackendError, LLEMError
 from llenergymeasure.model.codec import CodecError, to_line
-from llenergymeasure.model.event import EventLog, Finished, Hello
+from llenergymeasure.model.event import EnvironmentFacts, EventLog, Finished, Hello
 from llenergymeasure.model.folder import STAMPS, WORKER_ERROR, WORKER_EVENTS
 from llenergymeasure.model.inputs import read_inputs
 from llenergymeasure.model.job import (
@@ -32,7 +32,7 @@ from llenergymeasure.model.outcome import Failure, FailureKind
 from llenergymeasure.model.stamps import StampWriter
 from llenergymeasure.worker import jobs
 from llenergymeasure.worker.busy import busy
-from llenergymeasure.worker.identity import process_identity
+from llenergymeasure.worker.identity import interpreter, process_identity
 from llenergymeasure.worker.lifeline import die_with_parent
 from llenergymeasure.worker.metered import wait_until_metered
 from llenergymeasure.worker.power import PowerOfDriver
@@ -78,6 +78,7 @@ def do(job: Job, folder: Path, log: EventLog, stop: StopFlag) -> None:
     match job:
         case TrialJob():
             inputs, engine, clock = read_inputs(Path(job.inputs)), backend(job.backend.name), MonotonicClock()
+            log.write(EnvironmentFacts(interpreter()))
             if job.metering.sources:
                 wait_until_metered(folder, clock)
             with StampWriter(folder / STAMPS) as stamps:

@@ -10,7 +10,6 @@ from llenergymeasure.backends.contract import Backend, Session
 from llenergymeasure.clock import Clock
 from llenergymeasure.errors import BackendError, LLEMError
 from llenergymeasure.model.event import (
-    EnvironmentFacts,
     EventLog,
     MemoryFacts,
     PowerTrend,
@@ -26,7 +25,7 @@ from llenergymeasure.model.request import Request
 from llenergymeasure.model.stamps import StampWriter
 from llenergymeasure.units import ns_to_s, s_to_ns
 from llenergymeasure.worker.file_cache import file_cache
-from llenergymeasure.worker.identity import interpreter, process_peak_bytes
+from llenergymeasure.worker.identity import process_peak_bytes
 from llenergymeasure.worker.recorder import Recorder
 from llenergymeasure.worker.steady import power_is_steady, steadiness
 from llenergymeasure.worker.warmup import permuted, warmup_prompts
@@ -98,7 +97,6 @@ def run_trial(trial: Trial, backend: Backend) -> None:
     if not trial.inputs.window:
         raise LLEMError("the prepared inputs hold no prompt")
     protocol = trial.job.protocol
-    trial.log.write(EnvironmentFacts(interpreter()))
     if (cached := file_cache(trial.job.model.path)) is not None:
         trial.log.write(cached)
     if trial.job.cold_start:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from llenergymeasure.analyse.alias import Look, alias_w
+from llenergymeasure.analyse.alias import Look, alias_w, keeps_pace
 
 _QUARTER = Look(0.025, 0.1, True)
 
@@ -66,3 +66,22 @@ def test_a_guessed_duty_counts_scatter_only() -> None:
     rng = np.random.default_rng(2)
     assert alias_w(guess, np.full(100, 300.0), 200.0, 0.1) == 0.0
     assert alias_w(guess, 300 + 30 * rng.standard_normal(400), 200.0, 0.031) == pytest.approx(30 * 0.866 / 20, rel=0.2)
+
+
+@pytest.mark.parametrize("step_s", [0.1, 0.0998, 0.1002, 0.05, 0.1 / 3, 0.2])
+def test_steps_in_pace_are_seen_where_nobody_knows_how_long_a_sensor_looks(step_s: float) -> None:
+    """Over 100 ticks, within 0.2 % of lock; where it is known how long it looks, the bound of aliasing says it instead."""
+    assert keeps_pace(Look(0.025, 0.1, False), 100, step_s)
+    assert not keeps_pace(_QUARTER, 100, step_s)
+
+
+@pytest.mark.parametrize("step_s", [0.0123, 0.005, 0.03, 0.0371, 0.08, 0.11, 0.31, None])
+def test_other_steps_are_not_in_pace(step_s: float | None) -> None:
+    """Neither those that beat with the ticks, nor those of which many fit into a quarter of one."""
+    assert not keeps_pace(Look(0.025, 0.1, False), 100, step_s)
+
+
+def test_few_of_all_steps_are_in_pace() -> None:
+    """Of steps of 5 to 300 ms, less than 3 % over 10 s."""
+    steps_s = np.geomspace(0.005, 0.3, 5000)
+    assert np.mean([keeps_pace(Look(0.025, 0.1, False), 100, step_s) for step_s in steps_s.tolist()]) < 0.03

@@ -131,7 +131,7 @@ def test_energy_by_device_at_rest_and_while_loading() -> None:
     assert result.energy.load_energy_j.value == pytest.approx(300.0)
     power = result.energy.baseline_power_w
     assert [rest.value for rest in (power.idle, power.idle_loaded, power.quiet)] == [pytest.approx(300.0)] * 3
-    assert "idle is 100% of gross" in str(result.energy_adjusted_j.reason)
+    assert "idle is 100 % of gross" in str(result.energy_adjusted_j.reason)
     assert [part.net_j.reason for part in result.energy.bystanders] == ["it did not work"]
     assert result.energy.prefill_j.reason == result.energy.decode_j.reason and result.energy.prefill_j.reason
 

@@ -138,13 +138,13 @@ def test_a_quiet_machine_is_exclusive() -> None:
 def test_other_load_on_the_cpus_is_shared() -> None:
     """More than a twentieth of their time is neither the work's nor the meter's."""
     found = _only(_cpu(1.95, 1.0))
-    assert found.verdict == "shared" and "other processes took 47% of the CPUs in the window" in found.evidence
+    assert found.verdict == "shared" and "other processes took 47 % of the CPUs in the window" in found.evidence
 
 
 def test_time_that_the_hypervisor_takes_is_shared() -> None:
     """In a virtual machine others do not show as processes."""
     found = _only(_cpu(1.0, 0.99, stolen=0.4))
-    assert found.verdict == "shared" and "the hypervisor took 20% of the CPUs in the window" in found.evidence
+    assert found.verdict == "shared" and "the hypervisor took 20 % of the CPUs in the window" in found.evidence
 
 
 def test_a_system_that_does_not_count_everybody_says_nothing() -> None:

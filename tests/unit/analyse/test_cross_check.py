@@ -60,6 +60,16 @@ def test_two_meters_of_a_board_are_held_against_each_other(other_w: float, agree
     assert any(term.name == "u_source" for term in found.terms) is not agrees
 
 
+@pytest.mark.parametrize(("other_gain", "agrees"), [(1.0, True), (1.04, False)])
+def test_two_calibrated_meters_are_compared_as_calibrated(other_gain: float, agrees: bool) -> None:
+    """What a reference has put right is no disagreement, and what it has put wrong is one."""
+    other = _channel("power_instant", calibration=dataclasses.replace(_CALIBRATION, gain=other_gain))
+    readout = _readout((_channel(calibration=_CALIBRATION), 312.0), (other, 300.0))
+    (check,) = energy_of_window(readout, _WINDOW).checks
+    assert check.ratio == pytest.approx(other_gain, rel=1e-3)
+    assert check.agrees is agrees
+
+
 def test_a_difference_that_their_own_uncertainty_explains_is_no_disagreement() -> None:
     """Power that swings and is looked at a quarter of the time may well be 3 % off."""
     counter = dataclasses.replace(_channel(), id=0)

@@ -157,7 +157,7 @@ def test_a_used_device_without_a_channel_makes_the_total_missing() -> None:
     """Half of the devices' energy is not the trial's."""
     found = energy_of_window(_trace(["GPU-1", "GPU-2"], (_channel("counter"), _joules(100))), _WINDOW)
     assert found.total_j.value is None
-    assert "GPU-2: no channel reads it" in str(found.total_j.reason)
+    assert "GPU-2: none of the energy sources in use reads it" in str(found.total_j.reason)
 
 
 def test_estimated_and_metered_energy_are_never_added() -> None:
@@ -219,3 +219,25 @@ def test_a_backend_that_does_not_say_what_worked_has_no_total() -> None:
     found = energy_of_window(_trace([], (_channel("counter"), _joules(100))), _WINDOW)
     assert found.total_j.reason == "the backend does not say which devices worked"
     assert len(found.bystanders) == 1
+
+
+def test_a_device_that_no_source_reads_has_the_reasons_of_those_that_cannot_be_used() -> None:
+    """The estimate reads the CPU: why the GPU's own source is not in use is part of the reason."""
+    verdicts = [
+        SourceVerdict("nvml", False, "GPU-1 is in MIG mode"),
+        SourceVerdict("estimate", True, "CPU", chosen=True),
+    ]
+    pairs = ((_channel("model", "cpu", "package"), lambda t: t),)
+    found = energy_of_window(_trace(["GPU-1"], *pairs, verdicts=verdicts), _WINDOW)
+    assert found.total_j.value is None and "nvml: GPU-1 is in MIG mode" in str(found.total_j.reason)
+
+
+@pytest.mark.parametrize(
+    ("duty", "step_s", "in_pace"), [(None, 0.02, ("GPU-1",)), (None, 0.0137, ()), (None, None, ()), (0.25, 0.02, ())]
+)
+def test_steps_in_pace_with_a_counter_that_may_not_look_all_the_time_are_told(
+    duty: float | None, step_s: float | None, in_pace: tuple[str, ...]
+) -> None:
+    """Nothing shows in its readings; the device is named."""
+    channel = dataclasses.replace(_channel("counter"), duty=duty)
+    assert energy_of_window(_trace(["GPU-1"], (channel, _joules(100))), _WINDOW, step_s).in_pace == in_pace

@@ -44,7 +44,7 @@ def _of(found: Trace) -> tuple[str, ...]:
 
 def test_each_source_that_counts_says_how_it_speaks() -> None:
     """Method and stated error of what is in the headline; what another covers is left out."""
-    assert "joules of gpu from nvml (counter, tick-edged); its maker states ±5%" in _notes(_COUNTER)
+    assert "joules of gpu from nvml (counter, tick-edged); its maker states ±5 %" in _notes(_COUNTER)
     assert "its maker states no error" in _notes(_SILENT)
     both = _notes(_COUNTER, _COVERED)
     assert "joules of module" in both and "joules of gpu" not in both

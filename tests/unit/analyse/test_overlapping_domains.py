@@ -70,3 +70,17 @@ def test_a_meter_of_the_whole_machine_speaks_for_the_node_and_is_added_to_nothin
     assert energy.total_j.value == pytest.approx(30_000, rel=1e-3)
     assert energy.node_j.value == pytest.approx(60_000, rel=1e-3)
     assert [part.domain for part in energy.bystanders] == [whole]
+
+
+def test_a_meter_of_the_whole_machine_that_is_asked_for_holds_the_others() -> None:
+    """Wall and GPU together are the wall's joules, once."""
+    meter = _counter(0, "wall", "plug", ("gpu", "module", "package", "dram", "node"))
+    energy = _energy({meter: 600.0, _counter(1, "gpu", "GPU-1"): 300.0}, "plug", "GPU-1")
+    assert energy.total_j.value == pytest.approx(60_000, rel=1e-3)
+    assert energy.scope == "wall, metered"
+
+
+def test_a_module_hides_no_other_gpu_of_the_node() -> None:
+    """The node's sum holds both."""
+    module, gpu = _counter(0, "module", "GPU-1", _HOST), _counter(1, "gpu", "GPU-2")
+    assert _energy({module: 500.0, gpu: 300.0}, "GPU-1").node_j.value == pytest.approx(80_000, rel=1e-3)

@@ -135,7 +135,7 @@ def test_net_energy_of_gross_without_absolute_bounds_has_none() -> None:
         (missing("J", "broken"), Power(40.0, 1.0), "broken"),
         (joules(100.0, estimated=True), Power(1.0, 0.1), "an estimate has no idle power"),
         (_gross(), None, "why"),
-        (_gross(), Power(71.0, 1.0), "idle is 71% of gross"),
+        (_gross(), Power(71.0, 1.0), "idle is 71 % of gross"),
         (_gross(), Power(69.0, 11.0), "three times its uncertainty"),
     ],
 )

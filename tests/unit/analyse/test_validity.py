@@ -63,6 +63,12 @@ def _remarks(
     return found
 
 
+def test_steps_in_pace_with_a_sensor_of_unknown_duty_are_told() -> None:
+    """They may hide, whatever the interval says."""
+    found = _remarks(_energy(in_pace=("GPU-1",)))
+    assert "GPU-1" in found["sampling_alias"].evidence and "--characterise" in found["sampling_alias"].evidence
+
+
 def _protocol(**changes: object) -> object:
     return trial_job(protocol=dataclasses.replace(Protocol(), **changes))  # type: ignore[arg-type]
 
@@ -86,7 +92,7 @@ def test_a_clean_trial_has_no_remark() -> None:
             {"channels": (Channel(0, "simulated", "package", "cpu", "a CPU", "counter", "J", 10.0),)},
         ),
         ("preliminary", "--quick", {"job": _protocol(preliminary=True)}),
-        ("no_steady_state", "9 warm-up batches, coefficient of variation 7.0%", _warmup(9, False, 0.07)),
+        ("no_steady_state", "9 warm-up batches, coefficient of variation 7.0 %", _warmup(9, False, 0.07)),
         ("no_steady_state", "coefficient of variation unknown", _warmup(2, None, None)),
         ("short_window", "12.00 s of 20.00 s", {"job": _protocol(window=WindowProtocol(min_seconds=20))}),
         ("partial_pass", "cut by max_seconds", {"window": WindowDone(1, True, "max_seconds")}),

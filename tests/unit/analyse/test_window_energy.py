@@ -261,7 +261,7 @@ class TestInstantPower:
     def test_a_gap_is_not_filled_by_the_sample_before_it(self) -> None:
         """Three seconds without a sample in a window of twenty leave 85 % of it covered, which is refused."""
         readings = [r for r in _polled(lambda t: 300.0, 30) if not 12 * _S < r.t_ns < 15 * _S]
-        assert "cover 85% of the window" in _refusal(_channel("power_instant"), readings, _over(5, 25)).reason
+        assert "cover 85 % of the window" in _refusal(_channel("power_instant"), readings, _over(5, 25)).reason
 
     def test_a_short_gap_is_taken_as_the_rest(self) -> None:
         """Below one per cent what is missing is filled with the mean."""

@@ -144,5 +144,5 @@ def test_warmth_is_recorded_counted_and_told() -> None:
     lines = {line.term: line.relative for line in warm.uncertainty_budget}
     assert lines["u_thermal"] == pytest.approx(0.012 / math.sqrt(12), rel=1e-6)
     (told,) = [remark for remark in warm.validity.remarks if remark.code == "thermal_drift"]
-    assert "60 to 66 °C" in told.evidence and "+1.2%" in told.evidence
+    assert "60 to 66 °C" in told.evidence and "+1.2 %" in told.evidence
     assert not [remark for remark in cool.validity.remarks if remark.code == "thermal_drift"]

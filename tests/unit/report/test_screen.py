@@ -68,8 +68,8 @@ def test_a_download_shows_how_far_it_is():
         shown.screen.say("downloading m", percent / 100)
     assert shown.lines == [
         "downloading m: 3 MB",
-        "  … downloading m: 3 MB  2 s, 39%",
-        "  … downloading m: 3 MB  4 s, 79%",
+        "  … downloading m: 3 MB  2 s, 39 %",
+        "  … downloading m: 3 MB  4 s, 79 %",
     ]
 
 
@@ -98,8 +98,8 @@ def test_a_single_run_tells_its_steps():
         "  … loading m  2 s",
         "  load        2.00 s",
         "  engine      e 1.2 on cpu, 2 threads, as_stored",
-        "  … warming up  2 s, batch 1 took 0.50 s, CV 1.8%",
-        "  warm-up     5 batches, 2.5 s, steady (CV 1.8%)",
+        "  … warming up  2 s, batch 1 took 0.50 s, CV 1.8 %",
+        "  warm-up     5 batches, 2.5 s, steady (CV 1.8 %)",
         "  … measuring  2 s, 2,560 tokens, 14.0 W, 68.0 mJ/token (estimated)",
         "  window      2,060 tokens   10.0 s   206 tokens/s   14.0 W   68.0 mJ/token (estimated)",
     ]

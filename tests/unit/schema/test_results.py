@@ -8,6 +8,7 @@ import pytest
 
 from llenergymeasure.analyse.aggregate import Group, aggregate
 from llenergymeasure.errors import StoreError
+from llenergymeasure.schema.energy import EnergyGroup, Witness
 from llenergymeasure.schema.experiment import ExperimentResult
 from llenergymeasure.schema.performance import LatencyGroup, Spread
 from llenergymeasure.schema.quantity import Quantity
@@ -67,8 +68,9 @@ def test_summary_of_a_metered_result() -> None:
         ),
     )
     assert result.summary().splitlines() == [
-        "  Energy       50.0 J  (47 … 53)     50.0 mJ/output token  (47 … 53)     gpu, metered",
-        "  Power        5.00 W  (4.7 … 5.3)",
+        "  Energy       50.0 J     50.0 mJ/output token     gpu, metered",
+        "  Absolute     (47 … 53) J     (47 … 53) mJ/output token     with the sensor's own error; grade B",
+        "  Power        5.00 W",
         "  Throughput   100.0 ± 2.0 tokens/s (single run)",
         "  Latency      TTFT 12.3 ms p50    ITL – (not observed)",
         "  Tokens       1,000 out, 100 in, 10 requests",
@@ -89,8 +91,9 @@ def test_summary_shows_repeatability_of_metered_energy() -> None:
     )
     lines = result.summary().splitlines()
     assert lines[0] == "  Energy       53.4 ± 1.9 J     53.4 ± 1.9 mJ/output token     gpu, metered (single run)"
-    assert lines[1] == "  Power        1.23 ± 0.12 kW"
-    assert lines[5] == "  Memory       1,024 MiB peak allocated on the device, 128 MiB peak of the worker process"
+    assert lines[1] == "  Absolute     (40 … 70) J     with the sensor's own error; grade B"
+    assert lines[2] == "  Power        1.23 ± 0.12 kW"
+    assert lines[6] == "  Memory       1,024 MiB peak allocated on the device, 128 MiB peak of the worker process"
 
 
 def test_summary_without_bounds() -> None:
@@ -107,7 +110,46 @@ def test_summary_of_what_is_missing() -> None:
     assert lines[0] == "  Energy       –  not measured: no energy source was read"
     assert lines[1] == "  Power        –"
     assert lines[2] == "  Throughput   –  the window holds no output token"
-    assert lines[-1] == "  Valid        NO; notes: physics, simulated"
+    assert "  Valid        NO; notes: physics, simulated" in lines
+
+
+def test_only_an_estimate_has_bounds_beside_its_value() -> None:
+    """Bounds of a model and the absolute interval of a meter do not look the same."""
+    bounds = {"low": 10.0, "high": 90.0}
+    estimated, metered = (
+        experiment_result(estimated=model, energy_total_j=joules(50.0, estimated=model, absolute_95=bounds)).summary()
+        for model in (True, False)
+    )
+    assert "50.0 J  (10 … 90)" in estimated and "Absolute" not in estimated
+    assert "50.0 J  (" not in metered and "  Absolute     (10 … 90) J" in metered
+
+
+def test_what_varies_by_more_than_itself_says_so() -> None:
+    """A rate of 70 ± 400 would speak of rates below 0, and so would an absolute interval."""
+    rate = Quantity(value=70.2, unit="tokens/s", repeatability_95={"low": -330.0, "high": 470.0})
+    assert (
+        "  Throughput   70.2 tokens/s ± more than 100 % (single run)"
+        in experiment_result(tokens_per_second=rate).summary().splitlines()
+    )
+
+
+def test_a_remark_that_puts_numbers_in_doubt_says_what_was_seen_and_what_helps() -> None:
+    """Information stays a code; a warning has its evidence and its remedy below."""
+    lines = experiment_result(remarks=("preliminary", "contention")).summary().splitlines()
+    assert lines[-3:] == [
+        "  Valid        yes; notes: preliminary, contention",
+        "    contention: a test",
+        "      → stop what else runs on the devices, or measure when nobody else does",
+    ]
+
+
+def test_a_witness_is_shown_apart_from_our_energy() -> None:
+    """It speaks for the whole trial, or says why it does not."""
+    heard = Witness(source="codecarbon", says="RAM()", energy_j=1234.0)
+    silent = Witness(source="other", says="", reason="it answered less than twice")
+    lines = experiment_result(energy=EnergyGroup(witnesses=(heard, silent))).summary().splitlines()
+    assert "  Witness      codecarbon: 1.23 kJ for the whole trial, not the window" in lines
+    assert "  Witness      other: –  it answered less than twice" in lines
 
 
 # --- a study

@@ -9,8 +9,8 @@ import pytest
 
 from llenergymeasure.analyse.aggregate import Design, Group, aggregate
 from llenergymeasure.schema.performance import LatencyGroup, MemoryGroup, Spread
-from llenergymeasure.schema.quantity import Quantity
-from llenergymeasure.schema.study import FailedTrial, SkippedPoint, StudyResult
+from llenergymeasure.schema.quantity import Quantity, missing
+from llenergymeasure.schema.study import FailedTrial, PhaseSplit, SkippedPoint, StudyResult
 from llenergymeasure.schema.study_table import study_lines
 from llenergymeasure.schema.table import display_width
 from llenergymeasure.testing.builders import experiment_result, joules
@@ -413,3 +413,39 @@ def test_the_quantity_of_a_study_that_ranks_rates() -> None:
     rate = Quantity(value=123.0, unit="tokens/s")
     one = Group("a", {"n": 1}, (experiment_result(per_token_j=None, tokens_per_second=rate),))
     assert "a  (123 tokens/s)" in text(study(one, group("b", None, 50, 1, n=2)))
+
+
+# --- phases
+
+
+def _split(decode: Quantity, whole: int) -> PhaseSplit:
+    prefill = joules(2.0, repeatability_95={"low": 1.9, "high": 2.1}) if decode.value else missing("J", "too short")
+    token = joules(0.05, "J/token", repeatability_95={"low": 0.04, "high": 0.06}) if decode.value else decode
+    return PhaseSplit(
+        first_token=0,
+        whole=whole,
+        n=3,
+        prefill_j_per_request=prefill,
+        decode_j_per_request=decode,
+        decode_j_per_output_token=token,
+    )
+
+
+def test_phases_are_shown_with_their_intervals_or_with_why_not() -> None:
+    """One line for each pair that tells, and one for each reason of those that do not."""
+    groups = [group(f"m / {tokens}", 0.05, 100.0, tokens=tokens) for tokens in (1, 16, 32, 64)]
+    told = joules(8.0, repeatability_95={"low": 7.5, "high": 8.5})
+    splits = (_split(told, 1), _split(missing("J", "too short"), 2), _split(missing("J", "too short"), 3))
+    found = [line for line in lines(study(*groups, phases=splits)) if line.startswith("Phases")]
+    assert found == [
+        "Phases, 16: prefill 2.00 ± 0.10 J a request, decode 8.00 ± 0.50 J a request, 50 ± 10 mJ/token",
+        "Phases, 32; 64: prefill and decode not told apart: too short",
+    ]
+
+
+def test_a_note_that_puts_numbers_in_doubt_says_what_helps() -> None:
+    """Of all remarks of a study, the warnings; information has its code."""
+    remarks = {"changes": {"remarks": ("contention", "preliminary")}}
+    found = lines(study(group("a", 0.05, 100.0, **remarks), group("b", 0.06, 90.0, **remarks)))
+    assert found[found.index("Notes: contention, preliminary") + 1].startswith("  contention: stop what else runs")
+    assert not any(line.startswith("  preliminary") for line in found)
