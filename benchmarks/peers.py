@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.peer_tools import PROGRAMS, environment
 from benchmarks.record import Row, Section
-from llenergymeasure.analyse.headline import energy_of_window
+from llenergymeasure.analyse.energy.headline import energy_of_window
 from llenergymeasure.meter.binary import read_readings
 from llenergymeasure.model.event import Metered, read_events
 from llenergymeasure.model.folder import JOB, METER_EVENTS, METER_LOG, METER_READINGS

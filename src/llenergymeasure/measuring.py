@@ -12,7 +12,7 @@ from contextlib import ContextDecorator
 from pathlib import Path
 from types import TracebackType
 
-from llenergymeasure.analyse.headline import TrialEnergy, energy_of_window
+from llenergymeasure.analyse.energy.headline import TrialEnergy, energy_of_window
 from llenergymeasure.analyse.validity import metering_remarks
 from llenergymeasure.clock import Clock, MonotonicClock
 from llenergymeasure.energy.select import AUTO

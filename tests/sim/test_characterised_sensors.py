@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from llenergymeasure.analyse.headline import TrialEnergy, energy_of_window
+from llenergymeasure.analyse.energy.headline import TrialEnergy, energy_of_window
 from llenergymeasure.energy.characterising import characterise, program
 from llenergymeasure.energy.nvml import NvmlSource
 from llenergymeasure.energy.select import Reads

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from llenergymeasure.analyse.headline import energy_of_window
+from llenergymeasure.analyse.energy.headline import energy_of_window
 from llenergymeasure.meter.binary import read_readings
 from llenergymeasure.model.event import Metered, read_events
 from llenergymeasure.model.folder import JOB, METER_EVENTS, METER_READINGS

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from llenergymeasure.analyse.headline import TrialEnergy, energy_of_window
+from llenergymeasure.analyse.energy.headline import TrialEnergy, energy_of_window
 from llenergymeasure.energy.contract import Surroundings
 from llenergymeasure.energy.nvml import NvmlSource
 from llenergymeasure.energy.rapl import RaplSource

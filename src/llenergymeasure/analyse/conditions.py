@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from llenergymeasure.analyse.contention import contention
-from llenergymeasure.analyse.series import series_of
+from llenergymeasure.analyse.energy.series import series_of
 from llenergymeasure.model.machine import Gpu
 from llenergymeasure.model.mark import Interval
 from llenergymeasure.model.trace import Trace

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llenergymeasure.analyse.series import Floats, Series, series_of
+from llenergymeasure.analyse.energy.series import Floats, Series, series_of
 from llenergymeasure.model.mark import Interval, Phase, interval_of
 from llenergymeasure.model.reading import Channel, ChannelKind
 from llenergymeasure.model.trace import Trace

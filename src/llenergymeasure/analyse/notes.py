@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from llenergymeasure.analyse.headline import TrialEnergy
+from llenergymeasure.analyse.energy.headline import TrialEnergy
 from llenergymeasure.model.machine import Gpu
 from llenergymeasure.model.reading import Channel
 from llenergymeasure.model.trace import Trace, TraceHead

@@ -9,7 +9,7 @@ import numpy as np
 
 from llenergymeasure.analyse.compute import device_names
 from llenergymeasure.analyse.decoding import sequences_together
-from llenergymeasure.analyse.headline import TrialEnergy
+from llenergymeasure.analyse.energy.headline import TrialEnergy
 from llenergymeasure.data.device_peaks import device_name
 from llenergymeasure.data.published import PublishedCurve
 from llenergymeasure.model.trace import Trace, TraceHead

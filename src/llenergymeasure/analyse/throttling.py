@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from llenergymeasure.analyse.series import Floats, Series, series_of
+from llenergymeasure.analyse.energy.series import Floats, Series, series_of
 from llenergymeasure.model.mark import Interval
 from llenergymeasure.model.reading import Channel, ChannelKind
 from llenergymeasure.model.trace import Trace

@@ -9,16 +9,16 @@ from types import MappingProxyType
 from llenergymeasure.analyse.compute import compute
 from llenergymeasure.analyse.consequences import carbon, cost, derived
 from llenergymeasure.analyse.contention import contention
-from llenergymeasure.analyse.energy_group import energy_group, multi_gpu
-from llenergymeasure.analyse.headline import energy_of_window
+from llenergymeasure.analyse.energy.group import energy_group, multi_gpu
+from llenergymeasure.analyse.energy.headline import energy_of_window
+from llenergymeasure.analyse.energy.rest import idle_term, net_energy, rest
+from llenergymeasure.analyse.energy.within_run import budget, within_run
 from llenergymeasure.analyse.latency import latencies
 from llenergymeasure.analyse.notes import notes
 from llenergymeasure.analyse.published import beside_published
-from llenergymeasure.analyse.rest import idle_term, net_energy, rest
 from llenergymeasure.analyse.tokens import count_tokens, tokens_per_second, usual_step_s
 from llenergymeasure.analyse.utilisation import memory, utilisation
 from llenergymeasure.analyse.validity import judge
-from llenergymeasure.analyse.within_run import budget, within_run
 from llenergymeasure.data.device_peaks import DevicePeaks
 from llenergymeasure.data.published import PublishedCurve
 from llenergymeasure.errors import StoreError

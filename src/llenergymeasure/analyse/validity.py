@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from llenergymeasure.analyse.conditions import condition_remarks
-from llenergymeasure.analyse.drift import thermal_drift, warming
-from llenergymeasure.analyse.headline import TrialEnergy
+from llenergymeasure.analyse.energy.drift import thermal_drift, warming
+from llenergymeasure.analyse.energy.headline import TrialEnergy
+from llenergymeasure.analyse.energy.uncertainty import most_is_alias
 from llenergymeasure.analyse.throttling import throttling_remarks
 from llenergymeasure.analyse.tokens import mismatched
-from llenergymeasure.analyse.uncertainty import most_is_alias
 from llenergymeasure.model.event import ClockTriple
 from llenergymeasure.model.mark import Interval
 from llenergymeasure.model.reading import Readout

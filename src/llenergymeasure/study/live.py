@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from llenergymeasure.analyse.headline import energy_of_window
+from llenergymeasure.analyse.energy.headline import energy_of_window
 from llenergymeasure.clock import Clock, Ticker
 from llenergymeasure.meter.binary import ReadingsTail
 from llenergymeasure.model.event import Event, EventTail, Metered, SessionFacts, WarmupDone, WindowDone

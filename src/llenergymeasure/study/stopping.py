@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from llenergymeasure.analyse.stopping import cycles_needed
+from llenergymeasure.analyse.study.stopping import cycles_needed
 from llenergymeasure.model.outcome import Failure
 from llenergymeasure.plan.plan import FIRST_STAGE_CYCLES, Plan
 from llenergymeasure.schema.experiment import ExperimentResult

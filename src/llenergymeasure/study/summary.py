@@ -7,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from llenergymeasure.analyse.aggregate import Design, Group, aggregate
-from llenergymeasure.analyse.phase_pairs import phase_splits
+from llenergymeasure.analyse.study.aggregate import Design, Group, aggregate
+from llenergymeasure.analyse.study.phase_pairs import phase_splits
 from llenergymeasure.model.codec import encode
 from llenergymeasure.model.outcome import Failure
 from llenergymeasure.plan.plan import FIRST_STAGE_CYCLES, Plan

@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from llenergymeasure.analyse.headline import energy_of_window
+from llenergymeasure.analyse.energy.headline import energy_of_window
 from llenergymeasure.model.mark import Interval
 from llenergymeasure.model.reading import Channel, ChannelKind, Readout
 from llenergymeasure.testing.virtual_clock import VirtualClock

@@ -14,11 +14,11 @@ from itertools import product
 
 import numpy as np
 
-from llenergymeasure.analyse.aggregate import Group, aggregate
-from llenergymeasure.analyse.compare import EQUIVALENCE_MARGIN, Costs, Difference
-from llenergymeasure.analyse.ranking import Candidate, Compared, rank
 from llenergymeasure.analyse.statistics import log_mean_interval, ratio_interval
-from llenergymeasure.analyse.stopping import cycles_needed
+from llenergymeasure.analyse.study.aggregate import Group, aggregate
+from llenergymeasure.analyse.study.compare import EQUIVALENCE_MARGIN, Costs, Difference
+from llenergymeasure.analyse.study.ranking import Candidate, Compared, rank
+from llenergymeasure.analyse.study.stopping import cycles_needed
 from llenergymeasure.schema.energy import EnergyGroup
 from llenergymeasure.schema.quantity import Interval
 from llenergymeasure.testing.builders import experiment_result, joules

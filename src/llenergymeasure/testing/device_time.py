@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from llenergymeasure.analyse.headline import energy_of_window
+from llenergymeasure.analyse.energy.headline import energy_of_window
 from llenergymeasure.analyse.statistics import log_mean_interval
-from llenergymeasure.analyse.stopping import cycles_needed
+from llenergymeasure.analyse.study.stopping import cycles_needed
 from llenergymeasure.model.mark import Interval
 from llenergymeasure.model.reading import Channel, Readings, Readout
 from llenergymeasure.testing.virtual_gpu.presets import H100_SXM

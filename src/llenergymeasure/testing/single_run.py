@@ -8,9 +8,9 @@ from array import array
 import numpy as np
 import numpy.typing as npt
 
-from llenergymeasure.analyse.slices import Slices, slices_of
-from llenergymeasure.analyse.uncertainty import Term
-from llenergymeasure.analyse.within_run import WithinRun
+from llenergymeasure.analyse.energy.slices import Slices, slices_of
+from llenergymeasure.analyse.energy.uncertainty import Term
+from llenergymeasure.analyse.energy.within_run import WithinRun
 from llenergymeasure.model.mark import Interval
 from llenergymeasure.model.reading import Channel, Readings, Readout, Status
 from llenergymeasure.schema.quantity import Quantity

@@ -25,7 +25,7 @@ def finish(folder: Path) -> None:
     # Idle power under a cap or with locked clocks is no other trial's.
     if interval_of(trace.head.marks, "idle") is None or trace.head.job.power is not None:
         return
-    from llenergymeasure.analyse.rest import idle_of
+    from llenergymeasure.analyse.energy.rest import idle_of
 
     idle = idle_of(trace)
     if idle is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from llenergymeasure.analyse.headline import energy_of_window
+from llenergymeasure.analyse.energy.headline import energy_of_window
 from llenergymeasure.analyse.notes import notes
 from llenergymeasure.model.job import Decoder
 from llenergymeasure.model.machine import Gpu

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from llenergymeasure.analyse.headline import TrialEnergy
+from llenergymeasure.analyse.energy.headline import TrialEnergy
 from llenergymeasure.analyse.validity import judge
 from llenergymeasure.model.event import ClockTriple, WarmupDone, WindowDone
 from llenergymeasure.model.job import Protocol, WarmupProtocol, WindowProtocol

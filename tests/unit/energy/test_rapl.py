@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llenergymeasure.analyse.headline import energy_of_window
+from llenergymeasure.analyse.energy.headline import energy_of_window
 from llenergymeasure.clock import MonotonicClock
 from llenergymeasure.energy import estimate
 from llenergymeasure.energy.contract import EnergySource, OpenSource, Surroundings, Unavailable

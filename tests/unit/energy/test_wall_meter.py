@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from llenergymeasure import plugins
-from llenergymeasure.analyse.headline import energy_of_window
+from llenergymeasure.analyse.energy.headline import energy_of_window
 from llenergymeasure.clock import MonotonicClock
 from llenergymeasure.energy.contract import Surroundings, Unavailable
 from llenergymeasure.energy.select import Selection, select

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llenergymeasure.analyse.aggregate import Group, aggregate
+from llenergymeasure.analyse.study.aggregate import Group, aggregate
 from llenergymeasure.errors import StoreError
 from llenergymeasure.schema.energy import EnergyGroup, Witness
 from llenergymeasure.schema.experiment import ExperimentResult

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from llenergymeasure.analyse.aggregate import Design, Group, aggregate
+from llenergymeasure.analyse.study.aggregate import Design, Group, aggregate
 from llenergymeasure.schema.performance import LatencyGroup, MemoryGroup, Spread
 from llenergymeasure.schema.quantity import Quantity, missing
 from llenergymeasure.schema.study import FailedTrial, PhaseSplit, SkippedPoint, StudyResult

@@ -2,7 +2,7 @@
 
 import pytest
 
-from llenergymeasure.analyse.stopping import cycles_needed
+from llenergymeasure.analyse.study.stopping import cycles_needed
 from llenergymeasure.model.outcome import Failure
 from llenergymeasure.study.stopping import second_stage
 from llenergymeasure.testing.builders import experiment_result
