@@ -16,8 +16,8 @@ from typing import Any
 import click
 
 from llenergymeasure import plugins
+from llenergymeasure.cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
 from llenergymeasure.cli.group import llem
-from llenergymeasure.cli.main import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE
 from llenergymeasure.cli.schemas import schema_text
 from llenergymeasure.config.backend_section import spec_of
 from llenergymeasure.config.experiment import LATER, ExperimentConfig

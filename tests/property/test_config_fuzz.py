@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llenergymeasure.cli.main import EXIT_USAGE, main
+from llenergymeasure.cli.exits import EXIT_USAGE
+from llenergymeasure.cli.main import main
 from llenergymeasure.cli.overrides import Overrides
 from llenergymeasure.config.experiment import ExperimentConfig
 from llenergymeasure.config.study import STUDY_KEYS

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from llenergymeasure.cli.main import EXIT_FAILED, EXIT_USAGE
+from llenergymeasure.cli.exits import EXIT_FAILED, EXIT_USAGE
 from llenergymeasure.cli.show import show
 from llenergymeasure.config.experiment import known_keys
 from llenergymeasure.config.problems import config_error, problems_of

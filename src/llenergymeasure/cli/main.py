@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+from llenergymeasure.cli.exits import EXIT_INTERRUPTED, EXIT_USAGE
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -63,7 +63,7 @@ def run(ctx: click.Context, /, **given: Any) -> int:
 
     CONFIG is a YAML file: an experiment, or a study when it sweeps or lists. Flags beat the file.
     """
-    from llenergymeasure.cli.main import EXIT_USAGE
+    from llenergymeasure.cli.exits import EXIT_USAGE
 
     if given["config"] is None and given["model"] is None and given["resume"] is None:
         click.echo(ctx.get_help(), err=True)

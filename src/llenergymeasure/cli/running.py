@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from llenergymeasure.cli.asking import asked, settings_of_flags
-from llenergymeasure.cli.main import EXIT_FAILED, EXIT_INTERRUPTED
+from llenergymeasure.cli.exits import EXIT_FAILED, EXIT_INTERRUPTED
 from llenergymeasure.cli.show import show
 from llenergymeasure.clock import MonotonicClock
 from llenergymeasure.config.settings import Settings

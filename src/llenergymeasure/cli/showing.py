@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 
 from llenergymeasure import plugins
-from llenergymeasure.cli.main import EXIT_FAILED
+from llenergymeasure.cli.exits import EXIT_FAILED
 from llenergymeasure.cli.show import show
 from llenergymeasure.config.place import user_config_path
 from llenergymeasure.config.settings import Place, Settings
