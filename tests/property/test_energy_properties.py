@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llenergymeasure.analyse.energy.headline import energy_of_window
-from llenergymeasure.analyse.energy.window import Joules, NoEnergy, energy_of, series_of
+from llenergymeasure.analyse.energy.series import Joules, NoEnergy, series_of
+from llenergymeasure.analyse.energy.window import energy_of
 from llenergymeasure.model.mark import Interval
 from llenergymeasure.model.reading import Channel, ChannelKind, CpuPowerModel, Reading, Readings
 from llenergymeasure.testing.simulated_source import SinePower

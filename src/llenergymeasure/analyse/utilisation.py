@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from llenergymeasure.analyse.decoding import most_elements
-from llenergymeasure.analyse.energy.window import Series, series_of
+from llenergymeasure.analyse.energy.series import Series, series_of
 from llenergymeasure.analyse.throttling import mean_clock_mhz, throttled_s
 from llenergymeasure.model.mark import Interval
 from llenergymeasure.model.reading import Channel, ChannelKind

@@ -8,7 +8,8 @@ from contextlib import ExitStack, closing
 import click
 
 from llenergymeasure.analyse.energy.calibration import calibration_of
-from llenergymeasure.analyse.energy.window import NoEnergy, energy_of, series_of
+from llenergymeasure.analyse.energy.series import NoEnergy, series_of
+from llenergymeasure.analyse.energy.window import energy_of
 from llenergymeasure.clock import MonotonicClock, utc_now
 from llenergymeasure.energy.characterise import NO_LOAD
 from llenergymeasure.energy.characterising import characterise

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from llenergymeasure.analyse.energy.headline import energy_of_window
-from llenergymeasure.analyse.energy.window import series_of
+from llenergymeasure.analyse.energy.series import series_of
 from llenergymeasure.clock import Clock, Ticker
 from llenergymeasure.meter.binary import ReadingsTail
 from llenergymeasure.model.event import Event, Metered, PowerTrend, SessionFacts, read_events

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+from llenergymeasure.analyse.energy.series import Joules
 from llenergymeasure.analyse.energy.uncertainty import SHARED
-from llenergymeasure.analyse.energy.window import Joules
 from llenergymeasure.errors import ConfigError
 from llenergymeasure.model.profile import Calibration
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llenergymeasure.analyse.energy.devices import Part, calibrated, energy_channels
+from llenergymeasure.analyse.energy.series import Joules, series_of
 from llenergymeasure.analyse.energy.uncertainty import Term, half_width
-from llenergymeasure.analyse.energy.window import Joules, energy_of, series_of
+from llenergymeasure.analyse.energy.window import energy_of
 from llenergymeasure.model.mark import Interval
 from llenergymeasure.model.reading import Channel, Readout
 from llenergymeasure.schema.energy import CrossCheck

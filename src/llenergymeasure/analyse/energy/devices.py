@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from llenergymeasure.analyse.energy.series import Joules, NoEnergy, series_of
 from llenergymeasure.analyse.energy.uncertainty import SHARED, Term, absolute
-from llenergymeasure.analyse.energy.window import Joules, NoEnergy, energy_of, series_of
+from llenergymeasure.analyse.energy.window import energy_of
 from llenergymeasure.model.mark import Interval
 from llenergymeasure.model.reading import ENERGY_KINDS, Channel, Readout
 from llenergymeasure.schema.quantity import Grade

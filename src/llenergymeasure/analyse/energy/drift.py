@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from llenergymeasure.analyse.energy.series import series_of
 from llenergymeasure.analyse.energy.slices import Slices
 from llenergymeasure.analyse.energy.uncertainty import Term
-from llenergymeasure.analyse.energy.window import series_of
 from llenergymeasure.model.mark import Interval
 from llenergymeasure.model.reading import Readout
 from llenergymeasure.units import NS_PER_S

@@ -8,12 +8,10 @@ from llenergymeasure.analyse.energy.counter import counter_energy
 from llenergymeasure.analyse.energy.cpu_model import model_energy
 from llenergymeasure.analyse.energy.moving_mean import moving_mean_energy
 from llenergymeasure.analyse.energy.power import counted, instant_energy
-from llenergymeasure.analyse.energy.series import Floats, Ints, Joules, NoEnergy, Series, series_of
+from llenergymeasure.analyse.energy.series import Joules, NoEnergy, Series
 from llenergymeasure.analyse.energy.ticks import Ticks, published, ticks_of
 from llenergymeasure.model.mark import Interval
 from llenergymeasure.model.reading import Channel
-
-__all__ = ["Floats", "Ints", "Joules", "NoEnergy", "Series", "count_of", "energy_of", "series_of"]
 
 
 def count_of(channel: Channel, series: Series) -> Ticks | None:

@@ -9,7 +9,7 @@ import pytest
 
 from llenergymeasure.analyse.energy.calibration import calibration_of
 from llenergymeasure.analyse.energy.headline import TrialEnergy, energy_of_window
-from llenergymeasure.analyse.energy.window import Joules
+from llenergymeasure.analyse.energy.series import Joules
 from llenergymeasure.analyse.validity import metering_remarks
 from llenergymeasure.errors import ConfigError
 from llenergymeasure.model.mark import Interval

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from llenergymeasure.analyse.energy.window import Joules, NoEnergy, Series, energy_of, series_of
+from llenergymeasure.analyse.energy.series import Joules, NoEnergy, Series, series_of
+from llenergymeasure.analyse.energy.window import energy_of
 from llenergymeasure.model.mark import Interval
 from llenergymeasure.model.reading import Channel, ChannelKind, CpuPowerModel, Reading, Readings, Status
 from llenergymeasure.units import NS_PER_S
