@@ -29,8 +29,8 @@ model: builtin:smollm2-135m
 n: 2
 max_input_tokens: 32
 decoder: {max_new_tokens: 16}
-warmup: {strategy: fixed, n_warmup: 1}
-window: {min_seconds: 1.5}
+warmup: {strategy: fixed, n_warmup: 8}
+window: {min_seconds: 4}
 baseline: {enabled: false}
 execution: {n_cycles: 1}
 backend: [mapped_llamacpp, llamacpp]
