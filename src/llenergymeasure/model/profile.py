@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# What a kelvin adds to a board's power by leakage, as a share of it: the default of the measurement protocol, until a board's own
+# cycles say otherwise.
+LEAKAGE_PER_K = 0.002
+
 
 @dataclass(frozen=True, slots=True)
 class Calibration:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llenergymeasure.model.event import PowerTrend
+from llenergymeasure.model.profile import LEAKAGE_PER_K
 
 # The last batches that are looked at (measurement protocol, "steady").
 WINDOW = 5
@@ -17,9 +18,6 @@ _T_975_3 = 3.182
 
 # Two adjacent 5 s of steady power differ by less (measurement protocol, "steady").
 _POWER_CHANGE = 0.01
-
-# What leakage adds to a chip's power with each degree, until a board's own is known (measurement protocol, "between trials").
-_LEAKAGE_PER_C = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,7 @@ def power_is_steady(trend: PowerTrend | None, most_drift: float, window_s: float
     """
     if trend is None:
         return False
-    drift = _LEAKAGE_PER_C * abs(trend.heating_c_per_s or 0.0) * window_s
+    drift = LEAKAGE_PER_K * abs(trend.heating_c_per_s or 0.0) * window_s
     return (trend.change or 0.0) < _POWER_CHANGE and drift < most_drift
 
 

@@ -12,11 +12,10 @@ from llenergymeasure.analyse.energy.series import series_of
 from llenergymeasure.analyse.energy.slices import Slices
 from llenergymeasure.analyse.energy.uncertainty import Term
 from llenergymeasure.model.mark import Interval
+from llenergymeasure.model.profile import LEAKAGE_PER_K
 from llenergymeasure.model.reading import Readout
 from llenergymeasure.units import NS_PER_S
 
-# Of a board's power, a kelvin: the default of the measurement protocol, until a board's own cycles say otherwise.
-LEAKAGE_PER_K = 0.002
 # A predicted change of power above this within a window is told: a quarter of the 2 % that differences are judged by.
 _TOLD = 0.005
 
