@@ -85,6 +85,8 @@ class _Device:
             return "its processes could not be told apart in the window"
         if not own.max() > 0:
             return "our own process is not listed: the driver hides processes from a container"
+        if not len(_within(self._series("foreign_memory"), self.window)):
+            return "whose memory is in use could not be told in the window"
         return ""
 
     def _cpu(self) -> Iterator[str]:

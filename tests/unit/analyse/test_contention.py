@@ -36,6 +36,9 @@ def _rising(per_s: float) -> Pairs:
     return [(second, per_s * (second + 1)) for second in _SECONDS]
 
 
+_NOBODYS: tuple[str, ChannelKind, str, Pairs] = ("GPU-1", "foreign_memory", "", _always(0))
+
+
 def _trace(used: tuple[str, ...], *series: tuple[str, ChannelKind, str, Pairs]) -> Trace:
     channels, readings = [], []
     for number, (device, kind, detail, pairs) in enumerate(series):
@@ -51,11 +54,13 @@ def _trace(used: tuple[str, ...], *series: tuple[str, ChannelKind, str, Pairs]) 
 
 
 def _gpu(own: Pairs, foreign: Pairs, *more: tuple[str, ChannelKind, str, Pairs]) -> Trace:
+    """No memory of others, unless ``more`` says what is read of it."""
     listed: tuple[tuple[str, ChannelKind, str, Pairs], ...] = (
         ("GPU-1", "processes", "own", own),
         ("GPU-1", "processes", "foreign", foreign),
     )
-    return _trace(("GPU-1",), *listed, *more)
+    held = [] if any(kind == "foreign_memory" for _, kind, _, _ in more) else [_NOBODYS]
+    return _trace(("GPU-1",), *listed, *held, *more)
 
 
 def _cpu(busy: float, worker: float, *, meter: float = 0.01, stolen: float = 0.0, cpus: int = 2) -> Trace:
@@ -118,6 +123,10 @@ def test_utilisation_while_nothing_of_ours_is_there_is_shared() -> None:
         (_trace(("GPU-1",)), "no channel reads which processes use it"),
         (_gpu(_always(0), _always(0)), "hides processes from a container"),
         (_gpu([(3.5, 0.0)], [(3.5, 0.0)]), "could not be told apart in the window"),
+        (
+            _gpu(_from(7, 1), _always(0), ("GPU-1", "foreign_memory", "", [])),
+            "whose memory is in use could not be told",
+        ),
         (_trace(("cpu",)), "no meter read the load of the machine"),
         (_trace(("cpu",), ("cpu", "cpu_time", "busy", [(21.0, 1.0)])), "do not cover the window"),
     ],
