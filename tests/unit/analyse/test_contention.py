@@ -130,7 +130,7 @@ def test_utilisation_while_nothing_of_ours_is_there_is_shared() -> None:
         (_trace(("cpu",)), "no meter read the load of the machine"),
         (_trace(("cpu",), ("cpu", "cpu_time", "busy", [(21.0, 1.0)])), "do not cover the window"),
     ],
-    ids=["no channel", "not listed", "no reading", "no meter", "no cover"],
+    ids=["no channel", "not listed", "no reading", "no memory", "no meter", "no cover"],
 )
 def test_what_is_not_known_is_not_called_exclusive(found: Trace, words: str) -> None:
     """The reason stands beside it."""
