@@ -17,9 +17,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"llem {__version__}")  # noqa: T201
         return 0
     _mend_streams()
-    os.environ.setdefault(
-        "PYDANTIC_DISABLE_PLUGINS", "__all__"
-    )  # it would look for some in every installed distribution
+    # pydantic would look for plug-ins of its own in every installed distribution.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         return _run(arguments)
     except BrokenPipeError:

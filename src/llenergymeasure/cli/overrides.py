@@ -89,9 +89,8 @@ def experiment_with(document: Document, overrides: Overrides) -> ExperimentConfi
 def study_with(document: Document, overrides: Overrides) -> StudyConfig:
     """The study of a document with the flags laid over it. Raises ``ConfigError``."""
     study = study_of(document)
-    if (
-        not overrides.paths and overrides.batch_size is None
-    ):  # what there is to measure stays as it is, and is not worked out again
+    if not overrides.paths and overrides.batch_size is None:
+        # What there is to measure stays as it is, and is not worked out again.
         return study.model_copy(update={"execution": overrides.execution_over(study.execution)})
     backends = study.backends
     if overrides.backend is not None:
